@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from types import CellType, FunctionType
 from typing import Any
 
@@ -13,11 +13,12 @@ from minilora.autograd.tape import Leaf, newest_first
 from minilora.autograd.tensor import Tensor
 
 
-def saved_bytes(y: Tensor) -> dict[str, int]:
+def saved_bytes(y: Tensor, *, parameters: Iterable[Tensor] = ()) -> dict[str, int]:
     """Bytes of the arrays that the pullbacks behind ``y`` close over, by op.
 
     An array that several pullbacks share, or of which they hold different views, counts once, for
-    the earliest op that holds it. Leaves' own values (parameters) do not count: they live anyway.
+    the earliest op that holds it. What lives anyway does not count: the values of leaves, and of
+    the tensors in ``parameters`` (pass a model's, since frozen weights are no leaves).
 
     Returns
     -------
@@ -28,11 +29,8 @@ def saved_bytes(y: Tensor) -> dict[str, int]:
     if y.node is None:
         return {}
     nodes = newest_first(y.node)
-    seen = {
-        id(_owner(tensor.data))
-        for node in nodes
-        if isinstance(node, Leaf) and (tensor := node.tensor()) is not None
-    }
+    leaves = (node.tensor() for node in nodes if isinstance(node, Leaf))
+    seen = {id(_owner(t.data)) for t in (*leaves, *parameters) if t is not None}
     saved: dict[str, int] = {}
     for node in reversed(nodes):
         for array in _arrays(node.pullbacks):
