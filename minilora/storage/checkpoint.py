@@ -1,0 +1,80 @@
+"""The weights of a Hugging Face folder: one safetensors file, or several with an index."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from minilora._types import Array, DType
+from minilora.errors import CheckpointError
+from minilora.storage.json_file import read_json
+from minilora.storage.tensors import read_tensors
+
+_SINGLE = "model.safetensors"
+_INDEX = "model.safetensors.index.json"
+_PICKLES = ("pytorch_model.bin", "pytorch_model.bin.index.json")
+
+
+def read_checkpoint(folder: Path, *, dtype: DType | None = None) -> dict[str, Array]:
+    """Map all tensors of a model folder into memory, from one file or from shards.
+
+    Parameters
+    ----------
+    folder
+        Holds ``model.safetensors``, or ``model.safetensors.index.json`` and the files it names.
+    dtype
+        Convert floating-point tensors to this; None keeps them.
+
+    Raises
+    ------
+    CheckpointError
+        When the folder is missing, has no weights or only pickled ones, or a file is damaged.
+    """
+    if not folder.is_dir():
+        raise CheckpointError(
+            f"{folder}: not a folder; expected a Hugging Face model folder with config.json and "
+            f"{_SINGLE}; check the path."
+        )
+    if (folder / _SINGLE).exists():
+        return read_tensors(folder / _SINGLE, dtype=dtype)
+    if (folder / _INDEX).exists():
+        return _read_shards(folder / _INDEX, dtype=dtype)
+    for name in _PICKLES:
+        if (folder / name).exists():
+            raise CheckpointError(
+                f"{folder}: the weights are pickled ({name}), and unpickling runs whatever code is "
+                f"in the file; expected {_SINGLE}; convert them where you trust them, in "
+                "transformers by from_pretrained(...).save_pretrained(...)."
+            )
+    raise CheckpointError(
+        f"{folder}: no weights here; expected {_SINGLE} or {_INDEX}; "
+        "check the path or download the folder again."
+    )
+
+
+def _read_shards(index: Path, *, dtype: DType | None) -> dict[str, Array]:
+    where = _weight_map(index)
+    shards = {
+        name: read_tensors(index.with_name(name), dtype=dtype) for name in sorted({*where.values()})
+    }
+    lost = [name for name, shard in where.items() if name not in shards[shard]]
+    unlisted = [name for shard in shards.values() for name in shard if name not in where]
+    if lost or unlisted:
+        raise CheckpointError(
+            f"{index}: does not fit its files: not in the file it names: "
+            f"{', '.join(lost) or 'none'}; in a file but not listed: "
+            f"{', '.join(unlisted) or 'none'}; download the folder again."
+        )
+    return {name: shards[shard][name] for name, shard in where.items()}
+
+
+def _weight_map(index: Path) -> dict[str, str]:
+    where: Any = read_json(index, "the index of the weights").get("weight_map")
+    names = where.values() if isinstance(where, dict) else [None]
+    # A name with a folder in it could lead out of the checkpoint.
+    if not all(isinstance(n, str) and n.endswith(".safetensors") and "/" not in n for n in names):
+        raise CheckpointError(
+            f"{index}: weight_map must give a .safetensors file in this folder for every tensor; "
+            "download the folder again."
+        )
+    return dict(where)
