@@ -25,7 +25,11 @@ class Module:
     Attributes that are parameters, modules or lists of modules are the tree; their dotted path is
     their name, and the names of BERT's are those of the Hugging Face checkpoint. A module keeps
     nothing of a forward pass, so it can be used twice in one graph and by several threads at once.
+
+    ``adaptation`` is what `minilora.inject` noted of the model it adapted; None without adapters.
     """
+
+    adaptation: Any = None
 
     def __call__(self, *inputs: Any, **options: Any) -> Any:
         """See `forward`."""
