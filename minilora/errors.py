@@ -42,6 +42,10 @@ class OutputError(MiniLoraError, OSError):
     """An output that cannot be written, or that would overwrite what a user has."""
 
 
+class NumericError(MiniLoraError, ArithmeticError):
+    """Numbers that a method cannot work with: NaN, infinity, or a spectrum of the wrong kind."""
+
+
 class DivergenceError(MiniLoraError, ArithmeticError):
     """A loss that is no longer a number."""
 

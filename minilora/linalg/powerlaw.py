@@ -1,0 +1,77 @@
+"""Does a spectrum have a heavy tail? A power law fitted to its eigenvalues."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from minilora._types import Array
+from minilora.errors import NumericError
+from minilora.linalg.checks import as_spectrum
+
+
+@dataclass(frozen=True)
+class PowerLaw:
+    """p(λ) ∝ λ^(−alpha) for λ ≥ x_min.
+
+    sigma = (alpha − 1) / √n_tail is the standard error of alpha, ks_distance the largest gap
+    between the fitted and the empirical distribution function of the tail.
+    """
+
+    alpha: float
+    x_min: float
+    n_tail: int
+    sigma: float
+    ks_distance: float
+
+
+def fit_power_law(S: Array) -> PowerLaw:
+    """Fit the tail of the eigenvalues λ = σ² of Xᵀ X.
+
+    S (k,) singular values. For every x_min among the eigenvalues, alpha is the maximum-likelihood
+    estimate 1 + n / Σ ln(λ_i / x_min) over the n eigenvalues from x_min up; the x_min whose fit has
+    the smallest Kolmogorov-Smirnov distance wins. Zero eigenvalues are left out.
+
+    Clauset, Shalizi and Newman 2009, arXiv:0706.1062, §3; weightwatcher's
+    ``alpha`` (Martin and Mahoney 2021, arXiv:1810.01075).
+
+    Raises
+    ------
+    NumericError
+        If fewer than three distinct eigenvalues are above zero.
+    """
+    S = as_spectrum(S, "fit_power_law")
+    eigenvalues = np.sort(S[S > 0] ** 2)  # rising
+    if len(np.unique(eigenvalues)) < 3:
+        raise NumericError(
+            f"fit_power_law: {len(np.unique(eigenvalues))} distinct eigenvalues above zero; "
+            "at least 3 are needed to see a tail."
+        )
+    logs = np.log(eigenvalues)
+    best: PowerLaw | None = None
+    for start in range(len(logs) - 1):
+        fit = _fit_from(logs, start)
+        if fit is not None and (best is None or fit.ks_distance < best.ks_distance):
+            best = fit
+    assert best is not None
+    return best
+
+
+def _fit_from(logs: Array, start: int) -> PowerLaw | None:
+    """The fit with x_min the eigenvalue at ``start``; None where the tail is one value repeated."""
+    above = logs[start:] - logs[start]  # (n,) ln(λ / x_min), rising from 0
+    n, total = len(above), float(above.sum())
+    if total <= 0:
+        return None
+    alpha = 1 + n / total
+    model = 1 - np.exp((1 - alpha) * above)  # P(λ' < λ)
+    counted = np.arange(n) / n
+    return PowerLaw(
+        alpha=alpha,
+        x_min=math.exp(logs[start]),
+        n_tail=n,
+        sigma=(alpha - 1) / math.sqrt(n),
+        ks_distance=float(np.abs(model - counted).max()),
+    )
