@@ -11,11 +11,11 @@ import contextlib
 import threading
 from collections.abc import Iterator
 
-from minilora import ops
 from minilora._types import Rng
 from minilora.autograd import Tensor
 from minilora.errors import ConfigError
 from minilora.nn.module import Module
+from minilora.ops import dropout
 
 
 class _Context(threading.local):
@@ -64,4 +64,4 @@ class Dropout(Module):
         rng = training_rng()
         if rng is None or self.p == 0:
             return x
-        return ops.dropout(x, p=self.p, seed=draw_seed(rng))
+        return dropout(x, p=self.p, seed=draw_seed(rng))

@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
+
 from minilora._types import Array
 from minilora.autograd import Tensor
 from minilora.nn.module import Module, Parameter
-from minilora.ops import embedding, layer_norm, linear
+from minilora.ops import embedding, gelu, layer_norm, linear, relu
+
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "gelu": gelu,
+    "gelu_new": functools.partial(gelu, approximate="tanh"),
+    "gelu_pytorch_tanh": functools.partial(gelu, approximate="tanh"),
+    "relu": relu,
+}
+"""Activations by the names that ``hidden_act`` has for them in transformers."""
 
 
 class Linear(Module):

@@ -31,11 +31,11 @@ class Module:
 
     adaptation: Any = None
 
-    def __call__(self, *inputs: Any, **options: Any) -> Any:
+    def __call__(self, *inputs: Any, **options: Any) -> Tensor:
         """See `forward`."""
         return self.forward(*inputs, **options)
 
-    def forward(self, *inputs: Any, **options: Any) -> Any:
+    def forward(self, *inputs: Any, **options: Any) -> Tensor:
         """Compute the output."""
         raise NotImplementedError(f"{type(self).__name__} defines no forward()")
 
