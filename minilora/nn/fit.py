@@ -60,13 +60,13 @@ def fit(model: Module, tensors: Mapping[str, Array], *, may_lack: Collection[str
     lacking = [name for name in expected if _lacks(name, tensors, may_lack)]
     missing = {name for name in expected if name not in arrays} - {*lacking}
     unexpected = _unexpected(expected, tensors)
-    misfits += _listed(
+    misfits += listed(
         f"{name} {expected[name].shape} is missing{_near(name, unexpected)}"
         for name in sorted(missing)
     )
-    misfits += _listed(f"{name} {tensors[name].shape} is unexpected" for name in unexpected)
+    misfits += listed(f"{name} {tensors[name].shape} is unexpected" for name in unexpected)
     unfit = {name: _unfit(array, expected[name]) for name, array in arrays.items()}
-    misfits += _listed(f"{name} {reason}" for name, reason in unfit.items() if reason)
+    misfits += listed(f"{name} {reason}" for name, reason in unfit.items() if reason)
     return Fit(arrays, lacking, misfits)
 
 
@@ -131,7 +131,8 @@ def _near(name: str, unexpected: Collection[str]) -> str:
     return f" (is it {near[0]}?)" if near else ""
 
 
-def _listed(misfits: Iterable[str]) -> list[str]:
+def listed(misfits: Iterable[str]) -> list[str]:
+    """The misfits, the 20 first and how many more."""
     every = list(misfits)
     more = len(every) - _MOST
     return every if more <= 0 else [*every[:_MOST], f"and {more} more like that"]
