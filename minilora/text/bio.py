@@ -32,20 +32,40 @@ def spans(tags: Sequence[str], *, scheme: Scheme = "conll") -> list[Span]:
     >>> spans(["B-PER", "I-PER", "O", "I-LOC", "I-PER"], scheme="strict")
     [('PER', 0, 2)]
     """
+    return _strict_spans(tags) if scheme == "strict" else _conll_spans(tags)
+
+
+def _conll_spans(tags: Sequence[str]) -> list[Span]:
+    """The rules of conlleval.pl, as seqeval has them, prefixes that no scheme knows included."""
+    found: list[Span] = []
+    start, before, kind_before = 0, "O", ""
+    for i, tag in enumerate([*tags, "O"]):
+        prefix, kind = split_tag(tag)
+        changes = kind != kind_before
+        ends = before in "ES" or (before in "BI" and prefix in "BSO")
+        starts = prefix in "BS" or (before in "ESO" and prefix in "EI")
+        if ends or (changes and before not in "O."):
+            found.append((kind_before, start, i))
+        if starts or (changes and prefix not in "O."):
+            start = i
+        before, kind_before = prefix, kind
+    return found
+
+
+def _strict_spans(tags: Sequence[str]) -> list[Span]:
+    """``B-X`` and every ``I-X`` right behind it; whatever else there is counts as ``O``."""
     found: list[Span] = []
     entity: tuple[str, int] | None = None  # type and first word of the one we are in
-    prefix = "O"
     for i, tag in enumerate([*tags, "O"]):
-        before, (prefix, kind) = prefix, split_tag(tag)
-        if entity and kind == entity[0] and before in "BI" and prefix in "IE":
+        prefix, kind = split_tag(tag)
+        if entity and prefix == "I" and kind == entity[0]:
             continue
         if entity:
             found.append((*entity, i))
-        starts = prefix == "B" or (prefix != "O" and scheme == "conll")
-        entity = (kind, i) if starts else None
+        entity = (kind, i) if prefix == "B" else None
     return found
 
 
 def split_tag(tag: str) -> tuple[str, str]:
     """``"B-PER"`` -> ``"B"``, ``"PER"``; a tag without a type has type ``"_"``, as in seqeval."""
-    return tag[0], tag[1:].removeprefix("-") or "_"
+    return tag[0], tag[1:].split("-", 1)[-1] or "_"
