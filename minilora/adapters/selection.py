@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from minilora.adapters.config import LoraConfig
@@ -19,7 +19,7 @@ from minilora.adapters.matching import (
     pattern_rule,
 )
 from minilora.errors import TargetError, did_you_mean
-from minilora.nn import Linear, Module
+from minilora.nn import Linear, Module, Parameter
 
 
 @dataclass(frozen=True)
@@ -46,8 +46,8 @@ def select(model: Module, config: LoraConfig, *, strict: bool = True) -> Selecti
     Raises
     ------
     TargetError
-        When no layer is selected, when something selected is no Linear, or, if strict, when a part
-        of ``config`` selects nothing.
+        When no layer is selected, when something selected is no Linear or shares a parameter, or,
+        if strict, when a part of ``config`` selects nothing.
     """
     modules = {path: module for path, module in model.named_modules() if path}
     linears = [path for path, module in modules.items() if isinstance(module, Linear)]
@@ -67,7 +67,26 @@ def select(model: Module, config: LoraConfig, *, strict: bool = True) -> Selecti
         raise TargetError(_nothing_selected(config, linears))
     if strict:
         _refuse_idle_settings(config, modules, targets)
+    _refuse_shared(modules, [*targets, *saved])
     return Selection(tuple(targets), tuple(saved))
+
+
+def _refuse_shared(modules: Mapping[str, Module], selected: Iterable[str]) -> None:
+    """Refuse a module one of whose parameters also belongs to a module outside of it."""
+    owners: dict[int, list[str]] = {}
+    for path, module in modules.items():
+        for value in vars(module).values():
+            if isinstance(value, Parameter):
+                owners.setdefault(id(value), []).append(path)
+    for path in selected:
+        for shared in owners.values():
+            inside = [owner == path or owner.startswith(f"{path}.") for owner in shared]
+            if any(inside) and not all(inside):
+                other = shared[inside.index(False)]
+                raise TargetError(
+                    f"{path}: shares a parameter with {other}, so changing the one changes the "
+                    "other; expected a module of its own; leave it out."
+                )
 
 
 def _refuse_idle_settings(config: LoraConfig, paths: Iterable[str], targets: Sequence[str]) -> None:

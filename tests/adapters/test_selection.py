@@ -73,3 +73,23 @@ def test_peft_minds_only_when_nothing_at_all_is_left(toy64, settings):
     assert select(toy64, LoraConfig(**settings), strict=False).targets
     with pytest.raises(TargetError, match="leaves no layer"):
         select(toy64, LoraConfig(target_modules=["key"]), strict=False)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"target_modules": ["classifier"]},
+        {"target_modules": ["query"], "modules_to_save": ["classifier"]},
+        {"target_modules": ["1.query"], "modules_to_save": ["layer.0"]},
+    ],
+)
+def test_what_shares_a_parameter_with_another_module_is_refused(toy64, settings):
+    toy64.classifier.weight = toy64.encoder.layer[0].query.weight
+    with pytest.raises(TargetError, match="shares a parameter with"):
+        select(toy64, LoraConfig(**settings))
+
+
+def test_modules_that_share_only_among_themselves_can_be_saved_together(toy64):
+    toy64.encoder.layer[0].query.weight = toy64.encoder.layer[0].value.weight
+    config = LoraConfig(target_modules=["1.query"], modules_to_save=["layer.0"])
+    assert select(toy64, config).saved == ("encoder.layer.0",)

@@ -1,0 +1,10 @@
+"""Other people's formats: adapters as PEFT has them, whole models as transformers has them."""
+
+from minilora.io.adapter_config import AdapterWarning as AdapterWarning
+from minilora.io.fingerprint import base_fingerprint as base_fingerprint
+from minilora.io.huggingface import save_pretrained as save_pretrained
+from minilora.io.peft import AdapterInfo as AdapterInfo
+from minilora.io.peft import load_adapter as load_adapter
+from minilora.io.peft import read_adapter_config as read_adapter_config
+from minilora.io.peft import read_adapter_info as read_adapter_info
+from minilora.io.peft import save_adapter as save_adapter
