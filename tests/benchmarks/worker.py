@@ -8,6 +8,7 @@ nobody is timed while the other side still burns a core.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -128,9 +129,12 @@ class Worker:
 
     def close(self) -> None:
         """End the process by closing its input."""
-        if self.process.stdin is not None:
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        with contextlib.suppress(BrokenPipeError):  # it may have ended by itself
             self.process.stdin.close()
         self.process.wait()
+        self.process.stdout.close()
 
     def __enter__(self) -> Worker:
         return self
