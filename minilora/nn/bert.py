@@ -17,7 +17,7 @@ from minilora._types import Array, DType, Rng
 from minilora.autograd import Tensor
 from minilora.errors import DataError, ShapeError
 from minilora.nn.config import BertConfig
-from minilora.nn.dropout import Dropout, draw_seed, training_rng
+from minilora.nn.dropout import Dropout, dropout_now
 from minilora.nn.init import blank_embedding, blank_layer_norm, blank_linear
 from minilora.nn.layers import ACTIVATIONS
 from minilora.nn.module import Module
@@ -48,20 +48,26 @@ class BertEmbeddings(Module):
         return self.dropout(self.LayerNorm(h))
 
     def _check(self, batch: Batch) -> None:
-        P = len(self.position_embeddings.weight.data)
-        longest = int(batch.lengths.argmax())
+        """Refuse what the tables have no row for."""
+        P, longest = self.position_embeddings.weight.shape[0], int(batch.lengths.argmax())
         if batch.lengths[longest] > P:
             raise ShapeError(
                 f"BERT: sequence {longest} has {batch.lengths[longest]} tokens, the model has "
                 f"positions for {P}; encode with max_length={P} or less."
             )
-        _check_range(batch.input_ids, self.word_embeddings.weight.shape[0], "token id", "tokenizer")
-        _check_range(
-            batch.token_type_ids,
-            self.token_type_embeddings.weight.shape[0],
-            "token type",
-            "way of encoding pairs",
-        )
+        for what, ids, table in (
+            ("token id", batch.input_ids, self.word_embeddings),
+            ("token type", batch.token_type_ids, self.token_type_embeddings),
+            ("position", batch.position_ids, self.position_embeddings),
+        ):
+            n = table.weight.shape[0]
+            wrong = (ids < 0) | (ids >= n)
+            if wrong.any():
+                t = int(wrong.argmax())
+                raise DataError(
+                    f"BERT: {what} {ids[t]} at token {t} of the batch, the model has 0 to {n - 1}; "
+                    "encode with the tokenizer that belongs to this model."
+                )
 
 
 class BertSelfAttention(Module):
@@ -77,16 +83,15 @@ class BertSelfAttention(Module):
 
     def forward(self, h: Tensor, offsets: Array) -> Tensor:
         """h (T, D), offsets (N + 1,) -> (T, D)"""
-        rng = training_rng()
-        drops = rng is not None and self.dropout_p > 0
+        p, seed = dropout_now(self.dropout_p)
         return attention(
             self.query(h),
             self.key(h),
             self.value(h),
             offsets=offsets,
             n_heads=self.n_heads,
-            dropout_p=self.dropout_p if drops else 0.0,
-            seed=draw_seed(rng) if rng is not None and drops else 0,
+            dropout_p=p,
+            seed=seed,
         )
 
 
@@ -257,13 +262,3 @@ class BertModel(Pretrained):
         model = cls(checkpoint.config, rng=None, dtype=dtype, add_pooling_layer=add_pooling_layer)
         model.load(checkpoint, rng=rng)
         return model
-
-
-def _check_range(ids: Array, n: int, what: str, source: str) -> None:
-    wrong = (ids < 0) | (ids >= n)
-    if wrong.any():
-        t = int(wrong.argmax())
-        raise DataError(
-            f"BERT: {what} {ids[t]} at token {t} of the batch; the model knows 0 to {n - 1}; "
-            f"use the {source} that belongs to this model."
-        )

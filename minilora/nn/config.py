@@ -62,7 +62,8 @@ class BertConfig:
     extra: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if problems := _problems(self.to_dict()):
+        settings = {f.name: getattr(self, f.name) for f in fields(self)}
+        if problems := _problems({**self.extra, **settings}):
             raise ConfigError(f"BertConfig: {'; '.join(problems)}; correct these settings.")
 
     @classmethod

@@ -48,6 +48,14 @@ def draw_seed(rng: Rng) -> int:
     return int(rng.integers(1 << 63))
 
 
+def dropout_now(p: float) -> tuple[float, int]:
+    """Probability and seed for one use of dropout here and now; (0, 0) where it is inactive."""
+    rng = training_rng()
+    if rng is None or p == 0:
+        return 0.0, 0
+    return p, draw_seed(rng)
+
+
 class Dropout(Module):
     """y_i = x_i / (1 − p) with probability 1 − p, else 0; the identity outside `training`.
 
@@ -61,7 +69,5 @@ class Dropout(Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """x -> y, any shape"""
-        rng = training_rng()
-        if rng is None or self.p == 0:
-            return x
-        return dropout(x, p=self.p, seed=draw_seed(rng))
+        p, seed = dropout_now(self.p)
+        return dropout(x, p=p, seed=seed) if p > 0 else x

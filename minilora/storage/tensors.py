@@ -199,7 +199,8 @@ def _typed(raw: Array, info: TensorInfo, dtype: DType | None) -> Array:
     if info.dtype == "BF16":
         array = _widen(array)
     if dtype is not None and info.dtype in {"F64", "F32", "F16", "BF16"}:
-        array = array.astype(dtype, copy=False)
+        with np.errstate(over="ignore"):  # too large becomes infinite, which the caller can see
+            array = array.astype(dtype, copy=False)
     return array if array.flags.aligned else array.copy()
 
 

@@ -138,6 +138,12 @@ def test_floating_point_tensors_are_converted_on_request_and_integers_are_not(tm
     assert tensors["i"].dtype == np.int64
 
 
+def test_a_number_too_large_for_the_dtype_becomes_infinite(tmp_path):
+    write_tensors(tmp_path / "x.safetensors", {"x": np.array([1e300, -1e300, 1.0])})
+    array = read_tensors(tmp_path / "x.safetensors", dtype=np.float32)["x"]
+    assert array.tolist() == [math.inf, -math.inf, 1.0]
+
+
 def test_bfloat16_is_decoded_exactly(tmp_path):
     values = [1.0, -2.5, 0.0, math.inf, 2.0**-133, 3.140625]  # each has at most 8 significant bits
     bits = np.array(values, np.float32).view(np.uint32) >> 16
