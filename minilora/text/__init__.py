@@ -9,3 +9,5 @@ from minilora.text.corpus import label_names as label_names
 from minilora.text.dataset import Dataset as Dataset
 from minilora.text.dataset import EncodingReport as EncodingReport
 from minilora.text.encoding import Encoding as Encoding
+from minilora.text.settings import TokenizerSettings as TokenizerSettings
+from minilora.text.tokenizer import WordPieceTokenizer as WordPieceTokenizer

@@ -1,0 +1,80 @@
+"""``tokenizer.json``: a whole tokenizer in the words of the ``tokenizers`` library."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from minilora.errors import CheckpointError
+from minilora.text.normalizer import Normalizer
+from minilora.text.settings import TokenizerSettings
+
+Json = dict[str, Any]
+
+KNOWN = {
+    "model": {"WordPiece"},
+    "normalizer": {"BertNormalizer"},
+    "pre_tokenizer": {"BertPreTokenizer"},
+    "post_processor": {"TemplateProcessing", "BertProcessing"},
+}
+"""The parts of a tokenizer, and the kinds of each that make it BERT's."""
+
+
+def check_kinds(saved: Json, path: Path, *, complete: bool) -> None:
+    """Refuse tokenizers of other families, by name; parts may be missing unless ``complete``."""
+    for part, kinds in KNOWN.items():
+        kind = (saved.get(part) or {}).get("type")
+        if kind in kinds or (kind is None and not complete):
+            continue
+        raise CheckpointError(
+            f"{path}: its {part} is of kind {kind}; {' or '.join(sorted(kinds))} was expected, "
+            "since only BERT's WordPiece tokenizers are read. Take a BERT-family checkpoint."
+        )
+
+
+def saved_settings(saved: Json, path: Path) -> TokenizerSettings:
+    """The settings that a complete ``tokenizer.json`` holds."""
+    model, normalizer = saved["model"], saved["normalizer"]
+    cls_token, sep_token = _special_tokens(saved["post_processor"], path)
+    try:
+        return TokenizerSettings(
+            normalizer=Normalizer(
+                lowercase=normalizer["lowercase"],
+                strip_accents=normalizer["strip_accents"],
+                split_ideographs=normalizer["handle_chinese_chars"],
+                clean=normalizer["clean_text"],
+            ),
+            unk_token=model["unk_token"],
+            cls_token=cls_token,
+            sep_token=sep_token,
+            continuing_subword_prefix=model["continuing_subword_prefix"],
+            max_input_chars_per_word=model["max_input_chars_per_word"],
+        )
+    except KeyError as missing:
+        raise CheckpointError(
+            f"{path}: lacks the setting {missing}; tokenizers writes it. Save the tokenizer again."
+        ) from None
+
+
+def _special_tokens(processor: Json, path: Path) -> tuple[str, str]:
+    """What comes before the first segment and after each, if it is put together as BERT's."""
+    if processor["type"] == "BertProcessing":
+        return processor["cls"][0], processor["sep"][0]
+    template = [_template(processor, "single"), _template(processor, "pair")]
+    cls_token, sep_token = template[0][0][0], template[0][-1][0]
+    bert = [(cls_token, 0), ("$A", 0), (sep_token, 0), ("$B", 1), (sep_token, 1)]
+    if template != [bert[:3], bert]:
+        raise CheckpointError(
+            f"{path}: frames texts as {template[0]} and pairs as {template[1]}; [CLS] A [SEP] and "
+            "[CLS] A [SEP] B [SEP] with types 0 and 1 were expected. Take a BERT-family checkpoint."
+        )
+    return cls_token, sep_token
+
+
+def _template(processor: Json, name: str) -> list[tuple[str, int]]:
+    """``[("[CLS]", 0), ("$A", 0), ...]``: token or segment, and its token type."""
+    parts = [(kind, part) for item in processor[name] for kind, part in item.items()]
+    return [
+        ("$" + part["id"] if kind == "Sequence" else part["id"], part["type_id"])
+        for kind, part in parts
+    ]
