@@ -1,0 +1,190 @@
+"""What a trained model says of data, and how often it is right."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from minilora import kernels
+from minilora._types import Array
+from minilora.errors import DataError
+from minilora.text import IGNORED, Batch, Dataset, Sentence
+from minilora.text.dataset import first_pieces
+from minilora.train.metrics import (
+    Score,
+    Scores,
+    accuracy,
+    class_scores,
+    confusion_matrix,
+    entity_scores,
+)
+from minilora.train.parallel import map_shards
+
+METRICS = {
+    "ner": ("f1", "precision", "recall", "accuracy", "loss"),
+    "classify": ("accuracy", "macro_f1", "weighted_f1", "loss"),
+}
+"""The scores of `evaluate` that are single numbers, by task, the one to choose by first."""
+
+
+@dataclass(frozen=True, eq=False)
+class TagPrediction:
+    """Tags of the words of a sentence, and how sure the model is of each.
+
+    A word that was cut off or has no word pieces was not seen: it is ``O`` with probability 0.
+    """
+
+    tags: list[str]
+    probabilities: Array  # (words,)
+
+
+@dataclass(frozen=True, eq=False)
+class ClassPrediction:
+    """The likeliest label, and the probability of every label in the order of ``label_names``."""
+
+    label: str
+    probabilities: Array  # (C,)
+
+
+def evaluate(
+    model: Any, data: Dataset, *, batch_size: int = 32, threads: int | None = None
+) -> dict[str, Any]:
+    """Score a model on labelled data; nothing is recorded and nothing dropped.
+
+    Parameters
+    ----------
+    model
+        A model with a head.
+    data
+        Rows with labels, of the names in ``model.label_names``.
+    batch_size
+        Sequences per forward pass, all threads together; the scores do not depend on it.
+    threads
+        See `minilora.train.train_step`.
+
+    Returns
+    -------
+    What JSON can say. For NER ``loss`` (mean cross-entropy over the first pieces of words),
+    ``precision``, ``recall``, ``f1`` (of all entities together, as seqeval counts), ``types`` (the
+    same for each entity type, with its ``support``), ``accuracy`` (of words), and ``strict``
+    (precision, recall, f1 and types as seqeval's strict IOB2). For classification ``loss``,
+    ``accuracy``, ``macro_f1``, ``weighted_f1``, ``classes`` (precision, recall, f1, support of
+    each) and ``confusion`` (rows true, columns predicted).
+
+    Raises
+    ------
+    DataError
+        Data that is empty, without labels, or with other labels than the model's.
+    """
+    check_labelled("evaluate", data)
+    check_data("evaluate", model, data)
+    logits = _row_logits(model, data, batch_size, threads)
+    scores = _score_tags(data, logits) if data.task == "ner" else _score_classes(data, logits)
+    return {"loss": _mean_loss(data, logits), **scores}
+
+
+def predict(
+    model: Any, data: Dataset, *, batch_size: int = 32, threads: int | None = None
+) -> list[TagPrediction] | list[ClassPrediction]:
+    """Predict for every row, in order.
+
+    Parameters and errors are those of `evaluate`, but labels are not needed.
+    """
+    check_data("predict", model, data)
+    logits = _row_logits(model, data, batch_size, threads)
+    if data.task == "ner":
+        return [_tag(data, i, kernels.softmax(row)) for i, row in enumerate(logits)]
+    probabilities = kernels.softmax(np.stack(logits))
+    return [ClassPrediction(data.label_names[int(p.argmax())], p) for p in probabilities]
+
+
+def check_data(where: str, model: Any, data: Dataset) -> None:
+    """Raise DataError if ``data`` has no rows, or labels that are not the model's."""
+    if len(data) == 0:
+        raise DataError(f"{where}: the data has no rows; at least one was expected.")
+    if tuple(data.label_names) != tuple(model.label_names):
+        raise DataError(
+            f"{where}: the data has the labels {', '.join(data.label_names)}, the model "
+            f"{', '.join(model.label_names)}; encode the data with the model's label_names."
+        )
+
+
+def check_labelled(where: str, data: Dataset) -> None:
+    """Raise DataError if there is nothing in ``data`` to learn or compare with."""
+    if data.labels is None:
+        raise DataError(f"{where}: the data has no labels; they were expected on every row.")
+    if all((np.asarray(row) == IGNORED).all() for row in data.labels):
+        raise DataError(
+            f"{where}: not one of the {len(data)} rows has a label left that is not ignored; "
+            "was every word cut off or empty?"
+        )
+
+
+def _row_logits(model: Any, data: Dataset, batch_size: int, threads: int | None) -> list[Array]:
+    """Logits of every row, in order: (L, C) each for NER, (C,) for classification."""
+    rows: list[Array] = [np.empty(0)] * len(data)
+
+    def forward(shard: Batch) -> Sequence[Array]:
+        logits: Array = model(shard).data
+        return np.split(logits, shard.offsets[1:-1]) if data.task == "ner" else list(logits)
+
+    for indices in data.batches(batch_size):
+        for members, logits in map_shards(forward, data.batch(indices), threads=threads):
+            for row, row_logits in zip(indices[members], logits, strict=True):
+                rows[row] = row_logits
+    return rows
+
+
+def _mean_loss(data: Dataset, logits: Sequence[Array]) -> float:
+    assert data.labels is not None
+    join = np.concatenate if data.task == "ner" else np.stack
+    targets = np.asarray(join(list(data.labels)), np.int64)
+    total, _ = kernels.cross_entropy(join(logits), targets, IGNORED, 0.0)
+    return float(total) / int(np.count_nonzero(targets != IGNORED))
+
+
+def _score_tags(data: Dataset, logits: Sequence[Array]) -> dict[str, Any]:
+    gold = [row.tags for row in data.rows if isinstance(row, Sentence)]
+    predicted = [data.word_tags(i, row.argmax(axis=1)) for i, row in enumerate(logits)]
+    strict = entity_scores(gold, predicted, scheme="strict")
+    return {
+        **_entities(entity_scores(gold, predicted)),
+        "accuracy": accuracy(gold, predicted),
+        "strict": _entities(strict),
+    }
+
+
+def _entities(scores: Scores) -> dict[str, Any]:
+    micro = scores.micro
+    return {
+        "precision": micro.precision,
+        "recall": micro.recall,
+        "f1": micro.f1,
+        "types": {name: score.to_json() for name, score in scores.types.items()},
+    }
+
+
+def _score_classes(data: Dataset, logits: Sequence[Array]) -> dict[str, Any]:
+    names, gold = data.label_names, np.asarray(data.labels)
+    confusion = confusion_matrix(gold, np.stack(logits).argmax(axis=1), len(names))
+    scores, absent = class_scores(confusion, names), Score(0.0, 0.0, 0.0, 0)
+    return {
+        "accuracy": float(np.trace(confusion)) / len(gold),
+        "macro_f1": scores.macro.f1,
+        "weighted_f1": scores.weighted.f1,
+        "classes": {name: scores.types.get(name, absent).to_json() for name in names},
+        "confusion": confusion.tolist(),
+    }
+
+
+def _tag(data: Dataset, i: int, probabilities: Array) -> TagPrediction:
+    """Tags of row ``i`` from the probabilities of its pieces (L, C)."""
+    tags = data.word_tags(i, probabilities.argmax(axis=1))
+    word_ids = data.encodings[i].word_ids
+    sure = np.zeros(len(tags), probabilities.dtype)
+    for piece in first_pieces(word_ids):
+        sure[word_ids[piece]] = probabilities[piece].max()
+    return TagPrediction(tags, sure)

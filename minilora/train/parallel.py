@@ -1,0 +1,134 @@
+"""Threads go by sequences: a packed batch is cut into shards that run side by side.
+
+Every shard is a forward (and backward) pass of its own in a Python thread of its own, over the same
+parameters. That works because NumPy, BLAS and our kernels release the GIL, and because each thread
+has its own tape. BLAS gets one thread meanwhile: two kinds of threads on the same cores only wait
+for each other.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import contextlib
+import functools
+import os
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, TypeVar
+
+import threadpoolctl
+
+from minilora._types import Array
+from minilora.autograd import no_grad
+from minilora.errors import ConfigError
+from minilora.text import Batch
+
+T = TypeVar("T")
+
+VARIABLE = "MINILORA_THREADS"
+
+
+def thread_count(threads: int | None = None) -> int:
+    """How many threads to use: ``threads``, else MINILORA_THREADS, else the cores we may run on.
+
+    Raises
+    ------
+    ConfigError
+        If the one that counts is not a whole number of at least 1.
+    """
+    if threads is not None:
+        where, given = "threads", str(threads)
+    else:
+        where, given = VARIABLE, os.environ.get(VARIABLE, "").strip()
+        if not given:
+            return _cores()
+    if not given.isdecimal() or int(given) < 1:
+        raise ConfigError(f"{where}: got {given!r}; a whole number of at least 1 was expected.")
+    return int(given)
+
+
+def map_shards(
+    f: Callable[[Batch], T], batch: Batch, *, threads: int | None = None
+) -> list[tuple[Array, T]]:
+    """Apply ``f`` to shards of ``batch`` side by side, recording nothing: for inference.
+
+    Returns
+    -------
+    For each shard which sequences of the batch it held (n,), in rising order, and ``f(shard)``.
+    """
+
+    def task(indices: Array) -> tuple[Array, T]:
+        with no_grad():  # per thread, so it belongs in here
+            return indices, f(batch.select(indices))
+
+    indices = batch.shard_indices(thread_count(threads))
+    return side_by_side([functools.partial(task, some) for some in indices])
+
+
+def side_by_side(tasks: Sequence[Callable[[], T]]) -> list[T]:
+    """Run every task in a thread of its own, the first one in this thread; results in order.
+
+    The first task that raised, in this order, raises here, once all have ended. So does Ctrl-C:
+    nothing runs on behind the caller's back.
+    """
+    first, *others = tasks
+    with _blas_single_threaded():
+        futures: list[Future[T]] = [_pool(len(others)).submit(task) for task in others]
+        try:
+            return [first(), *(future.result() for future in futures)]
+        finally:
+            for future in futures:
+                future.cancel()
+            concurrent.futures.wait(futures)
+
+
+@functools.cache
+def _pool(workers: int) -> ThreadPoolExecutor:
+    """Threads that wait for work as long as the process lives: starting them costs more."""
+    return ThreadPoolExecutor(max_workers=max(1, workers), thread_name_prefix="minilora")
+
+
+if hasattr(os, "register_at_fork"):  # a forked child has none of the threads
+    os.register_at_fork(after_in_child=_pool.cache_clear)
+
+
+class _BlasLimit:
+    """One BLAS thread from the first to enter until the last to leave."""
+
+    def __init__(self) -> None:
+        self.lock, self.inside, self.limit = threading.Lock(), 0, contextlib.ExitStack()
+
+    @functools.cached_property
+    def controller(self) -> Any:
+        return threadpoolctl.ThreadpoolController()  # searches all loaded libraries: once
+
+    def enter(self) -> None:
+        with self.lock:
+            if self.inside == 0:
+                self.limit.enter_context(self.controller.limit(limits=1, user_api="blas"))
+            self.inside += 1
+
+    def leave(self) -> None:
+        with self.lock:
+            self.inside -= 1
+            if self.inside == 0:
+                self.limit.close()  # as many threads as there were
+
+
+_blas = _BlasLimit()
+
+
+@contextlib.contextmanager
+def _blas_single_threaded() -> Iterator[None]:
+    _blas.enter()
+    try:
+        yield
+    finally:
+        _blas.leave()
+
+
+def _cores() -> int:
+    if hasattr(os, "sched_getaffinity"):  # Linux: those a container or taskset leaves us
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

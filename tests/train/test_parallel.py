@@ -1,0 +1,173 @@
+import multiprocessing
+import os
+import signal
+import threading
+import time
+
+import numpy as np
+import pytest
+import threadpoolctl
+
+from minilora.autograd import Tensor
+from minilora.errors import ConfigError
+from minilora.text import Batch
+from minilora.train import map_shards, thread_count
+from minilora.train.parallel import VARIABLE, side_by_side
+
+
+def blas_threads():
+    pools = threadpoolctl.threadpool_info()
+    return [pool["num_threads"] for pool in pools if pool["user_api"] == "blas"]
+
+
+@pytest.fixture
+def batch(ner_data):
+    return ner_data(9, 3).batch(range(9))
+
+
+def test_the_argument_counts_before_the_variable(monkeypatch):
+    monkeypatch.setenv(VARIABLE, "7")
+    assert thread_count(3) == 3
+
+
+def test_the_variable_counts_before_the_cores(monkeypatch):
+    monkeypatch.setenv(VARIABLE, " 7 ")
+    assert thread_count() == 7
+
+
+@pytest.mark.parametrize("value", [None, ""])
+def test_the_cores_we_may_run_on_are_the_default(monkeypatch, value):
+    monkeypatch.setenv(VARIABLE, value) if value is not None else monkeypatch.delenv(
+        VARIABLE, raising=False
+    )
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {0, 2, 5}, raising=False)
+    assert thread_count() == 3
+
+
+def test_without_affinity_all_cores_count(monkeypatch):
+    monkeypatch.delenv(VARIABLE, raising=False)
+    monkeypatch.delattr(os, "sched_getaffinity", raising=False)
+    monkeypatch.setattr(os, "cpu_count", lambda: 5)
+    assert thread_count() == 5
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "two", "1.5", "²"])
+def test_a_bad_variable_is_named(monkeypatch, value):
+    monkeypatch.setenv(VARIABLE, value)
+    with pytest.raises(ConfigError, match=f"MINILORA_THREADS: got '{value}'"):
+        thread_count()
+
+
+def test_a_bad_argument_is_named():
+    with pytest.raises(ConfigError, match="threads: got '0'"):
+        thread_count(0)
+
+
+def test_results_come_in_the_order_of_the_tasks():
+    def task(i):
+        time.sleep(0.01 * (3 - i))
+        return i
+
+    assert side_by_side([lambda i=i: task(i) for i in range(4)]) == [0, 1, 2, 3]
+
+
+def test_tasks_run_at_the_same_time():
+    barrier = threading.Barrier(3, timeout=10)  # breaks, and raises, unless all three meet
+    side_by_side([barrier.wait] * 3)
+
+
+def test_an_exception_surfaces_as_itself_and_the_first_task_has_precedence():
+    def fail(error):
+        raise error
+
+    late = ZeroDivisionError("late")
+    first = KeyError("first")
+    tasks = [lambda: 0, lambda: (time.sleep(0.02), fail(first)), lambda: fail(late)]
+    with pytest.raises(KeyError) as caught:
+        side_by_side(tasks)
+    assert caught.value is first
+
+
+def test_nothing_runs_on_after_an_exception():
+    ended = []
+
+    def slow():
+        time.sleep(0.05)
+        ended.append(True)
+
+    with pytest.raises(ZeroDivisionError):
+        side_by_side([lambda: 1 / 0, slow])
+    assert ended == [True]
+
+
+def test_ctrl_c_ends_the_call_once_the_others_have_ended():
+    ended = []
+
+    def slow():
+        time.sleep(0.05)
+        ended.append(True)
+
+    with pytest.raises(KeyboardInterrupt):
+        side_by_side([lambda: signal.raise_signal(signal.SIGINT), slow])
+    assert ended == [True]
+    assert side_by_side([lambda: 1, lambda: 2]) == [1, 2]
+
+
+def test_blas_has_one_thread_inside_and_gets_the_others_back():
+    with threadpoolctl.threadpool_limits(2, user_api="blas"):
+        inside = side_by_side([blas_threads, blas_threads])
+        assert all(n == 1 for pools in inside for n in pools)
+        assert all(n == 2 for n in blas_threads())
+        with pytest.raises(ZeroDivisionError):
+            side_by_side([lambda: 1 / 0])
+        assert all(n == 2 for n in blas_threads())
+
+
+def test_blas_gets_its_threads_back_when_calls_overlap():
+    with threadpoolctl.threadpool_limits(2, user_api="blas"):
+        first_in, second_done = threading.Event(), threading.Event()
+
+        def hold():
+            first_in.set()
+            second_done.wait(10)
+
+        other = threading.Thread(target=side_by_side, args=([hold],))
+        other.start()
+        first_in.wait(10)
+        side_by_side([blas_threads])
+        second_done.set()
+        other.join()
+        assert all(n == 2 for n in blas_threads())
+
+
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")  # what it is about
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
+def test_a_forked_child_can_use_threads_of_its_own():
+    side_by_side([lambda: 1, lambda: 2])
+    results = multiprocessing.get_context("fork").SimpleQueue()
+    child = multiprocessing.get_context("fork").Process(
+        target=lambda: results.put(side_by_side([lambda: 3, lambda: 4]))
+    )
+    child.start()
+    child.join(30)
+    assert child.exitcode == 0
+    assert results.get() == [3, 4]
+
+
+@pytest.mark.parametrize("threads", [1, 2, 4, 50])
+def test_shards_cover_the_batch_once(batch, threads):
+    parts = map_shards(lambda shard: shard.input_ids, batch, threads=threads)
+    assert len(parts) == min(threads, batch.n_sequences)
+    assert sorted(i for members, _ in parts for i in members) == list(range(batch.n_sequences))
+    for members, ids in parts:
+        np.testing.assert_array_equal(ids, batch.select(members).input_ids)
+
+
+def test_shards_are_not_recorded(batch):
+    x = Tensor(np.ones(2), requires_grad=True)
+    parts = map_shards(lambda shard: (x * 2.0).node, batch, threads=3)
+    assert [node for _, node in parts] == [None] * 3
+
+
+def test_a_batch_of_one_sequence_is_one_shard(batch: Batch):
+    assert len(map_shards(lambda shard: 0, batch.select([4]), threads=8)) == 1
