@@ -36,6 +36,18 @@ class TrainerState:
     arrays: dict[str, Array]
     meta: dict[str, Any]
 
+    @property
+    def n_steps(self) -> int:
+        """Optimiser steps taken."""
+        return int(self.meta["n_steps"])
+
+    def history(self) -> History:
+        """The records up to here."""
+        columns = {k: array.tolist() for k, array in _unprefixed("steps", self.arrays).items()}
+        rows = zip(*columns.values(), strict=True)
+        steps = [StepRecord(**dict(zip(columns, row, strict=True))) for row in rows]
+        return History(steps, [EpochRecord(**record) for record in self.meta["epochs"]])
+
 
 @dataclass
 class Progress:
@@ -121,14 +133,8 @@ def restore(
     _check_same(state.meta, identity)
     put(_unprefixed("model", state.arrays), model)
     optimizer.load_state(_unprefixed("optimizer", state.arrays))
-    columns = {key: array.tolist() for key, array in _unprefixed("steps", state.arrays).items()}
-    steps = [
-        StepRecord(**dict(zip(columns, row, strict=True)))
-        for row in zip(*columns.values(), strict=True)
-    ]
-    epochs = [EpochRecord(**record) for record in state.meta["epochs"]]
     best = {name: np.array(array) for name, array in _unprefixed("best", state.arrays).items()}
-    return Progress(History(steps, epochs), best, state.meta["seconds"])
+    return Progress(state.history(), best, state.meta["seconds"])
 
 
 def identify(

@@ -6,36 +6,45 @@ import pytest
 from minilora.train.interrupts import interrupts_deferred
 
 
-def ctrl_c():
+def events(*happenings):
+    """What has happened when KeyboardInterrupt is raised by a block in which these do, in turn."""
+    done = []
+
+    def run():
+        with interrupts_deferred():
+            for happening in happenings:
+                happening(done)
+        done.append("what comes after")
+
+    with pytest.raises(KeyboardInterrupt):
+        run()
+    return done
+
+
+def press(done):
     signal.raise_signal(signal.SIGINT)
 
 
+def press_in_an_inner_block(done):
+    with interrupts_deferred():
+        press(done)
+    done.append("after the inner block")
+
+
+def work(done):
+    done.append("work")
+
+
 def test_ctrl_c_comes_at_the_end_of_the_block():
-    done = []
-    with pytest.raises(KeyboardInterrupt):
-        with interrupts_deferred():
-            ctrl_c()
-            done.append("the rest of the block")
-        done.append("what comes after")
-    assert done == ["the rest of the block"]
+    assert events(press, work) == ["work"]
 
 
 def test_a_second_ctrl_c_comes_at_once():
-    done = []
-    with pytest.raises(KeyboardInterrupt), interrupts_deferred():
-        ctrl_c()
-        ctrl_c()
-        done.append("not reached")
-    assert done == []
+    assert events(work, press, press, work) == ["work"]
 
 
 def test_blocks_in_blocks_wait_for_the_outermost():
-    done = []
-    with pytest.raises(KeyboardInterrupt), interrupts_deferred():
-        with interrupts_deferred():
-            ctrl_c()
-        done.append("after the inner block")
-    assert done == ["after the inner block"]
+    assert events(press_in_an_inner_block, work) == ["after the inner block", "work"]
 
 
 @pytest.mark.parametrize("error", [None, ZeroDivisionError])
@@ -54,7 +63,7 @@ def test_a_programs_own_handler_is_left_alone():
     before = signal.signal(signal.SIGINT, lambda *_: seen.append("at once"))
     try:
         with interrupts_deferred():
-            ctrl_c()
+            press([])
             assert seen == ["at once"]
     finally:
         signal.signal(signal.SIGINT, before)

@@ -1,3 +1,5 @@
+import itertools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,7 +19,7 @@ def test_it_rises_to_one_then_never_rises_again(name, sizes):
     assert factors[:warmup] == [step / warmup for step in range(warmup)]
     assert warmup == total or factors[warmup] == 1.0
     after = factors[warmup:]
-    assert all(0 <= b <= a <= 1 for a, b in zip(after, after[1:], strict=False))
+    assert all(0 <= b <= a <= 1 for a, b in itertools.pairwise(after))
 
 
 @pytest.mark.parametrize(("name", "end"), [("constant", 1.0), ("linear", 0.0), ("cosine", 0.0)])
