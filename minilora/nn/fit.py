@@ -78,7 +78,7 @@ def _untied(model: Module, tensors: Mapping[str, Array]) -> tuple[dict[str, Arra
         if copy is None:
             continue
         original = left.setdefault(normalised(first), copy)
-        if not np.array_equal(copy, original, equal_nan=True):
+        if not np.array_equal(copy, original):
             misfits.append(f"{name} differs from {first}, with which the model shares it")
     return left, misfits
 

@@ -179,6 +179,16 @@ def test_dropout_sits_in_the_embeddings_the_attention_and_both_residuals(setting
         assert changed == (hidden + attention > 0)
 
 
+def test_dropout_comes_after_the_embeddings_norm_and_before_the_residuals(config, make_batch):
+    bert = BertModel(config, rng=np.random.default_rng(0), dtype=np.float64)  # norms are 1 and 0
+    batch = make_batch([5, 3])
+    with training(np.random.default_rng(0)):
+        assert (bert.embeddings(batch).data == 0).any()
+        hidden = bert(batch).data
+    np.testing.assert_allclose(hidden.mean(axis=1), 0, atol=1e-12)
+    np.testing.assert_allclose(hidden.std(axis=1), 1, rtol=1e-9)
+
+
 def test_hidden_dropout_draws_once_in_the_embeddings_and_twice_a_layer(settings, make_batch):
     config = BertConfig.from_json(settings | {"attention_probs_dropout_prob": 0.0})
     bert = BertModel(config, rng=np.random.default_rng(0))

@@ -129,8 +129,25 @@ def test_dropout_is_off_unless_training_and_the_same_for_the_same_seed(make_mode
 def test_the_classifier_has_its_own_dropout_probability(config, head, make_model, make_batch):
     model = make_model(head)
     assert model.dropout.p == config.hidden_dropout_prob
-    special = type(model)(replace(config, classifier_dropout=0.7), labels=LABELS, rng=None)
-    assert special.dropout.p == 0.7
+    for p in (0.0, 0.7):
+        special = type(model)(replace(config, classifier_dropout=p), labels=LABELS, rng=None)
+        assert special.dropout.p == p
+
+
+@pytest.mark.parametrize("head", ["token", "sequence"])
+def test_dropout_sits_right_before_the_classifier(config, head, make_model, make_batch, rng):
+    elsewhere = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
+    config = replace(config, **elsewhere, classifier_dropout=0.5)
+    model = type(make_model(head))(config, labels=LABELS, rng=rng, dtype=np.float64)
+    model.classifier.weight.data = np.ones((3, 8))
+    batch = make_batch([4, 7])
+    inputs = model.bert(batch)
+    if head == "sequence":
+        inputs = model.bert.pooled(inputs, batch)
+    with training(np.random.default_rng(0)):
+        logits = model(batch).data
+    with training(np.random.default_rng(0)):
+        np.testing.assert_allclose(logits[:, 0], model.dropout(inputs).data.sum(axis=1))
 
 
 def test_names_are_those_of_the_checkpoint(make_model):

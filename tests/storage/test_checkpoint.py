@@ -43,10 +43,12 @@ def test_shards_are_read_as_one(sharded):
 
 def test_an_index_that_does_not_fit_its_files_is_refused_tensor_by_tensor(sharded):
     first, second = "model-1.safetensors", "model-2.safetensors"
-    write_index(sharded, {"a": first, "c": first, "d": second})
-    message = refusal(sharded)
-    assert "not in the file it names: c, d;" in message
-    assert "not listed: b;" in message
+    write_index(sharded, {"a": first, "b": first, "c": first})
+    assert "not in the file it names: c; in a file but not listed: none;" in refusal(sharded)
+    write_index(sharded, {"a": first, "b": first, "c": second, "d": second})
+    assert "not in the file it names: d; in a file but not listed: none;" in refusal(sharded)
+    write_index(sharded, {"a": first, "c": second})
+    assert "not in the file it names: none; in a file but not listed: b;" in refusal(sharded)
 
 
 def test_a_missing_shard_is_named(sharded):

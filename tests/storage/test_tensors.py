@@ -67,7 +67,7 @@ def test_the_library_reads_the_same(tmp_path_factory, tensors):
 
 
 def test_the_bytes_are_those_the_library_writes(tmp_path, rng):
-    tensors = {"b": rng.standard_normal((3, 2)), "a": np.arange(3), "c": np.ones(5, np.float16)}
+    tensors = {"c": rng.standard_normal((3, 2)), "b": np.arange(3), "a": np.ones(5, np.float16)}
     write_tensors(tmp_path / "x.safetensors", tensors, metadata={"format": "pt"})
     theirs = safetensors.numpy.save(tensors, metadata={"format": "pt"})
     assert (tmp_path / "x.safetensors").read_bytes() == theirs
