@@ -29,12 +29,12 @@ class Recipe:
     targets: str = "query,value"
     epochs: int = 3
     batch_size: int = 16
-    lr: float = 5e-4
+    lr: float = 1e-3
     weight_decay: float = 0.01  # of weights, not of biases and layer norms
     schedule: str = "linear"
-    warmup_ratio: float = 0.1
+    warmup: float = 0.1  # share of all steps
     clip: float = 1.0
-    max_length: int = 128
+    max_length: int = 512
 
     @classmethod
     def add_arguments(cls, parser: argparse.ArgumentParser) -> None:

@@ -149,7 +149,7 @@ def schedule(recipe: Recipe, optimizer: Any, total: int) -> Any:
     return transformers.get_scheduler(
         recipe.schedule,
         optimizer,
-        num_warmup_steps=math.ceil(recipe.warmup_ratio * total),
+        num_warmup_steps=math.ceil(recipe.warmup * total),
         num_training_steps=total,
     )
 
