@@ -30,6 +30,8 @@ class BertEmbeddings(Module):
     """h = drop(LayerNorm(word + token type + position))
 
     word_embeddings (V, D), position_embeddings (P, D), token_type_embeddings (types, D)
+
+    Nothing is padded here, so [PAD] is a word like any other; transformers never trains its row.
     """
 
     def __init__(self, config: BertConfig, dtype: DType) -> None:

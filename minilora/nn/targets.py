@@ -17,7 +17,7 @@ def checked_targets(
     Raises
     ------
     DataError
-        No labels, none but -100, or one that is no class.
+        No labels, none but -100, some that are no integers, or one that is no class.
     ShapeError
         Labels that are not one per token or per sequence.
     """
@@ -29,6 +29,11 @@ def checked_targets(
         raise ShapeError(
             f"loss: the batch's labels have shape {labels.shape}; this model wants one per {per}, "
             f"({n},); pack labels of that kind or use the other model."
+        )
+    if labels.dtype.kind not in "iu":
+        raise DataError(
+            f"loss: the batch's labels are {labels.dtype}; class numbers are integers; "
+            "pack them as int64."
         )
     wrong = (labels != IGNORED) & ((labels < 0) | (labels >= n_classes))
     if wrong.any():

@@ -219,6 +219,12 @@ def test_a_label_that_is_no_class_is_refused_with_its_place(make_model, make_bat
         make_model(per).loss(batch)
 
 
+def test_labels_that_are_no_integers_are_refused(make_model, make_batch, per):
+    batch = make_batch([3, 4], per)
+    with pytest.raises(DataError, match="labels are float64; class numbers are integers"):
+        make_model(per).loss(replace(batch, labels=batch.labels.astype(float)))
+
+
 @pytest.mark.parametrize(("head", "other"), [("token", "sequence"), ("sequence", "token")])
 def test_labels_of_the_other_kind_are_refused(make_model, make_batch, head, other):
     with pytest.raises(ShapeError, match=rf"this model wants one per {head}"):
