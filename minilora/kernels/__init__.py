@@ -1,9 +1,9 @@
 """The loops BLAS does not do, each written twice with one signature.
 
 `minilora.kernels.reference` is the NumPy specification, `minilora.kernels.jitted` the speed. Call
-``kernels.layer_norm(...)``: the name resolves to the active implementation, which is Numba's when
-it is installed and ``MINILORA_KERNELS=reference`` does not ask otherwise. Importing this package
-imports neither.
+``kernels.layer_norm(...)``: the name resolves to the implementation in use, which is Numba's where
+it is installed, unless ``MINILORA_KERNELS=reference`` says otherwise. Importing this package
+imports neither, and not Numba.
 """
 
 from __future__ import annotations
@@ -11,9 +11,15 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import os
+import time
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from minilora._types import DType
 from minilora.errors import ConfigError, did_you_mean
+from minilora.kernels import cache
+from minilora.kernels.cache import cache_dir as cache_dir
 
 if TYPE_CHECKING:
     from minilora.kernels.reference import adamw_step as adamw_step
@@ -32,28 +38,59 @@ if TYPE_CHECKING:
     from minilora.kernels.reference import softmax as softmax
     from minilora.kernels.reference import softmax_backward as softmax_backward
 
-IMPLEMENTATIONS = {"reference": "minilora.kernels.reference"}
+_MODULES = {"numba": "minilora.kernels.jitted", "reference": "minilora.kernels.reference"}
 _active: str | None = None
 
 
 def active() -> str:
     """Name of the implementation in use: ``numba`` or ``reference``."""
     if _active is None:
-        use(os.environ.get("MINILORA_KERNELS") or "reference")
-    return str(_active)
+        default = "numba" if _numba_is_installed() else "reference"
+        use(os.environ.get("MINILORA_KERNELS") or default)
+    assert _active is not None
+    return _active
 
 
 def use(name: str) -> None:
-    """Choose the implementation, for the whole process."""
+    """Choose the implementation, ``numba`` or ``reference``, for the whole process.
+
+    Raises
+    ------
+    ConfigError
+        If there is none of that name, or Numba is not installed.
+    """
     global _active
-    if name not in IMPLEMENTATIONS:
+    if name not in _MODULES:
+        raise ConfigError(f"kernels: there are none named {name!r}.{did_you_mean(name, _MODULES)}")
+    if name == "numba" and not _numba_is_installed():
         raise ConfigError(
-            f"MINILORA_KERNELS: no kernels named {name!r}.{did_you_mean(name, IMPLEMENTATIONS)}"
+            "kernels: 'numba' is asked for, but Numba is not installed; "
+            "install it, or leave MINILORA_KERNELS unset to run the slower NumPy kernels."
         )
     _active = name
+
+
+def cached(dtype: DType = np.float32) -> bool:
+    """Whether the kernels are ready; if not, their first use compiles them, which takes a while."""
+    return active() == "reference" or cache.cached(dtype)
+
+
+def warm_up(dtype: DType = np.float32) -> float:
+    """Load all kernels for one dtype, compiled now if they are not cached; returns the seconds."""
+    began = time.perf_counter()
+    if active() == "numba":
+        from minilora.kernels.every_kernel import call_every_kernel
+
+        call_every_kernel(dtype)
+        cache.mark_cached(dtype)
+    return time.perf_counter() - began
+
+
+def _numba_is_installed() -> bool:
+    return importlib.util.find_spec("numba") is not None
 
 
 def __getattr__(name: str) -> Any:
     if name.startswith("_"):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(IMPLEMENTATIONS[active()]), name)
+    return getattr(importlib.import_module(_MODULES[active()]), name)

@@ -14,6 +14,7 @@ import numpy as np
 from scipy.special import erf
 
 from minilora._types import Array
+from minilora.kernels import hashing
 
 NAMES = (
     "adamw_step",
@@ -200,34 +201,16 @@ def _attention_keep(
 def dropout(x: Array, p: float, seed: int) -> Array:
     """y_i = x_i / (1 − p) where hash(seed, i) ≥ p · 2³², else 0       any shape, i the flat index
 
-    The hash is a function of seed and place alone, so that no mask is stored: backward is the same
-    call on dy. p = 1 gives zeros, as torch does.
+    The hash, the upper half of `splitmix64`, is a function of seed and place alone, so that no mask
+    is stored: backward is the same call on dy.
     """
     return x * _keep(np.arange(x.size, dtype=np.uint64).reshape(x.shape), p, seed, x.dtype)
 
 
 def _keep(counter: Array, p: float, seed: int, dtype: np.dtype[np.generic]) -> Array:
     """0 where dropped, 1 / (1 − p) where kept."""
-    kept = _hash(seed, counter) >= p * 2.0**32
-    return kept.astype(dtype) * (1 / (1 - p) if p < 1 else 0.0)
-
-
-def _hash(seed: int, counter: Array) -> Array:
-    """Upper half of splitmix64's output number ``counter``, for the stream that ``seed`` starts.
-
-    The seed is mixed first, so that streams of neighbouring seeds are nowhere near each other.
-    Steele, Lea, Flood 2014, doi:10.1145/2660193.2660195, figure 17.
-    """
-    golden = np.uint64(0x9E3779B97F4A7C15)
-    with np.errstate(over="ignore"):  # arithmetic modulo 2⁶⁴ is what is meant
-        start = _mix(np.uint64(seed % 2**64) + golden)
-        return np.asarray(_mix(start + (counter + np.uint64(1)) * golden) >> np.uint64(32))
-
-
-def _mix(z: Array | np.uint64) -> Array | np.uint64:
-    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return z ^ (z >> np.uint64(31))
+    bits = hashing.splitmix64(hashing.stream(seed), counter) >> np.uint64(32)
+    return np.asarray((bits >= hashing.threshold(p)) * hashing.kept_scale(p), dtype)
 
 
 def cross_entropy(

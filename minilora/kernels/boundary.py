@@ -1,0 +1,37 @@
+"""What arrays must look like before they reach a compiled loop."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from minilora._types import Array, Shape
+from minilora.errors import ShapeError
+
+
+def plain(x: Array, like: Array, shape: Shape | None = None) -> Array:
+    """``x`` in the dtype of ``like``, C-contiguous, aligned and writable; copied only if needed.
+
+    Numba compiles anew for each layout, read-only flag and dtype that it meets, and compiled loops
+    check no bounds: so everything passes here first.
+
+    Raises
+    ------
+    ShapeError
+        If ``x`` has not the ``shape`` that the loop will walk over.
+    """
+    if shape is not None and x.shape != shape:
+        raise ShapeError(f"kernels: an array {x.shape} came where {shape} was expected.")
+    if x.dtype == like.dtype and x.flags.carray:
+        return x
+    return np.array(x, like.dtype, order="C")
+
+
+def plain_indices(ids: Array, shape: Shape) -> Array:
+    """``ids`` as `plain` int64 of that ``shape``."""
+    return plain(ids, np.empty(0, np.int64), shape)
+
+
+def check_range(ids: Array, n: int) -> None:
+    """Raise IndexError, as NumPy would, for an index outside of 0 … n − 1."""
+    if ids.size and not 0 <= ids.min() <= ids.max() < n:
+        raise IndexError(f"kernels: indices {ids.min()} … {ids.max()} reach beyond 0 … {n - 1}.")
