@@ -9,6 +9,7 @@ from minilora.adapters.inject import merge as merge
 from minilora.adapters.lora import LoRALinear as LoRALinear
 from minilora.adapters.methods import METHODS as METHODS
 from minilora.adapters.methods import prepare as prepare
+from minilora.adapters.update import LowRankUpdate as LowRankUpdate
 
 ADAPTERS: dict[str, type[AdaptedLinear]] = {"lora": LoRALinear}
 """Every adapter, by name: tests/adapters/test_every_adapter.py runs the laws on each."""

@@ -1,1 +1,21 @@
 """What came out: figures and comparisons."""
+
+from minilora.analysis.amplification import Amplification as Amplification
+from minilora.analysis.amplification import amplification as amplification
+from minilora.analysis.inspect import inspect_updates as inspect_updates
+from minilora.analysis.intruders import Intruders as Intruders
+from minilora.analysis.intruders import find_intruders as find_intruders
+from minilora.analysis.intruders import mitigate_intruders as mitigate_intruders
+from minilora.analysis.ledger import Cost as Cost
+from minilora.analysis.ledger import Ledger as Ledger
+from minilora.analysis.ledger import ledger as ledger
+from minilora.analysis.report import AdapterReport as AdapterReport
+from minilora.analysis.report import BaseReport as BaseReport
+from minilora.analysis.report import Grid as Grid
+from minilora.analysis.report import LayerReport as LayerReport
+from minilora.analysis.similarity import Phi as Phi
+from minilora.analysis.similarity import Similarity as Similarity
+from minilora.analysis.similarity import similarity as similarity
+from minilora.analysis.spectrum import Spectrum as Spectrum
+from minilora.analysis.spectrum import leading_spectrum as leading_spectrum
+from minilora.analysis.spectrum import spectrum as spectrum

@@ -20,6 +20,8 @@ from minilora.linalg.subspace import phi as phi
 from minilora.linalg.subspace import phi_of_random_subspaces as phi_of_random_subspaces
 from minilora.linalg.subspace import principal_angles as principal_angles
 from minilora.linalg.svd import SVD as SVD
+from minilora.linalg.svd import Multiplier as Multiplier
+from minilora.linalg.svd import Weighting as Weighting
 from minilora.linalg.svd import product_svd as product_svd
 from minilora.linalg.svd import randomized_svd as randomized_svd
 from minilora.linalg.svd import svd as svd

@@ -3,12 +3,30 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal, Protocol
 
 import numpy as np
 
-from minilora._types import Array, Rng
-from minilora.errors import ShapeError
+from minilora._types import Array, Rng, Shape
+from minilora.errors import ConfigError, ShapeError, did_you_mean
 from minilora.linalg.checks import as_matrix, as_spectrum
+
+Weighting = Literal["both", "left", "right"]
+"""Which factor carries the singular values: each its root, B = U Σ, or A = Σ Vh."""
+
+
+class Multiplier(Protocol):
+    """A matrix (m, n) that is only ever multiplied by: large, or never formed."""
+
+    @property
+    def shape(self) -> Shape:
+        """(m, n)"""
+
+    def times(self, X: Array) -> Array:
+        """X (n, k) -> (m, k)"""
+
+    def transposed_times(self, Y: Array) -> Array:
+        """Y (m, k) -> (n, k)"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,10 +55,25 @@ class SVD:
         product: Array = (self.U * self.S) @ self.Vh
         return product
 
-    def factors(self) -> tuple[Array, Array]:
-        """B = U √S (m, k), A = √S Vh (k, n): B A is the matrix, and both weigh the same."""
-        root = np.sqrt(self.S)
-        return self.U * root, root[:, None] * self.Vh
+    def factors(self, weighting: Weighting = "both") -> tuple[Array, Array]:
+        """B (m, k) and A (k, n) whose product is the matrix.
+
+        "both"   B = U √S, A = √S Vh    mergekit's extraction, PEFT's intruder mitigation
+        "left"   B = U S,  A = Vh       PEFT's convert_to_lora and add_weighted_adapter, kohya
+        "right"  B = U,    A = S Vh     mergekit, where it does not distribute S
+
+        Raises
+        ------
+        ConfigError
+            If ``weighting`` is none of these.
+        """
+        powers = {"both": (0.5, 0.5), "left": (1.0, 0.0), "right": (0.0, 1.0)}
+        if weighting not in powers:
+            raise ConfigError(
+                f"factors: no weighting {weighting!r}.{did_you_mean(weighting, powers)}"
+            )
+        left, right = powers[weighting]
+        return self.U * self.S**left, (self.S**right)[:, None] * self.Vh
 
 
 def svd(X: Array, *, rank: int | None = None) -> SVD:
@@ -87,11 +120,11 @@ def product_svd(B: Array, A: Array, *, scale: float = 1.0) -> SVD:
 
 
 def randomized_svd(
-    X: Array, rank: int, *, rng: Rng, n_oversamples: int = 10, n_iter: int = 4
+    X: Array | Multiplier, rank: int, *, rng: Rng, n_oversamples: int = 10, n_iter: int = 4
 ) -> SVD:
     """About the ``rank`` leading triplets of X, from products with X alone.
 
-    X (m, n)  ->  U (m, rank), S (rank,), Vh (rank, n)
+    X (m, n), or anything that multiplies like one  ->  U (m, rank), S (rank,), Vh (rank, n)
 
     Sketches the range with rank + n_oversamples Gaussian vectors and sharpens it by ``n_iter``
     power iterations, orthonormalised in between. Exact when X has no more than that rank;
@@ -99,14 +132,14 @@ def randomized_svd(
 
     Halko, Martinsson and Tropp 2011, arXiv:0909.4061, algorithms 4.4 and 5.1.
     """
-    X = as_matrix(X, "randomized_svd")
+    X = _Dense(as_matrix(X, "randomized_svd")) if isinstance(X, np.ndarray) else X
     _check_rank(rank, min(X.shape), "randomized_svd")
     width = min(rank + n_oversamples, *X.shape)
-    Q = np.linalg.qr(X @ rng.standard_normal((X.shape[1], width)))[0]  # (m, width)
+    Q = np.linalg.qr(X.times(rng.standard_normal((X.shape[1], width))))[0]  # (m, width)
     for _ in range(n_iter):
-        Q = np.linalg.qr(X @ np.linalg.qr(X.T @ Q)[0])[0]
-    U, S, Vh = np.linalg.svd(Q.T @ X, full_matrices=False)
-    return _signed(Q @ U, S, Vh).truncate(rank)
+        Q = np.linalg.qr(X.times(np.linalg.qr(X.transposed_times(Q))[0]))[0]
+    V, S, Uh = np.linalg.svd(X.transposed_times(Q), full_matrices=False)
+    return _signed(Q @ Uh.T, S, V.T).truncate(rank)
 
 
 def truncation_error(S: Array, r: int) -> tuple[float, float]:
@@ -118,6 +151,25 @@ def truncation_error(S: Array, r: int) -> tuple[float, float]:
     _check_rank(r, len(S), "truncation_error")
     rest = S[r:]
     return float(np.linalg.norm(rest)), float(rest.max(initial=0.0))
+
+
+@dataclass(frozen=True, eq=False)
+class _Dense:
+    """A matrix as a Multiplier."""
+
+    X: Array
+
+    @property
+    def shape(self) -> Shape:
+        return self.X.shape
+
+    def times(self, X: Array) -> Array:
+        product: Array = self.X @ X
+        return product
+
+    def transposed_times(self, Y: Array) -> Array:
+        product: Array = self.X.T @ Y
+        return product
 
 
 def _signed(U: Array, S: Array, Vh: Array) -> SVD:

@@ -1,0 +1,111 @@
+"""Base weights: which tensor belongs to an update, and how to use one that is large."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from minilora._types import Array, DType, Shape
+from minilora.adapters import LowRankUpdate
+from minilora.errors import CheckpointError, did_you_mean
+
+_ROWS = 512
+"""Rows that are turned into float32 or float64 at a time: weights are often kept in less."""
+
+
+def find_weight(names: Collection[str], path: str) -> str:
+    """The tensor that is the weight of the layer at ``path``.
+
+    A checkpoint of the bare encoder leaves out the first names (``encoder.layer.0...`` for
+    ``bert.encoder.layer.0...``), one of a larger model has more; a tensor fits when one of the two
+    names is the end of the other, from a dot on. Of several, the longest.
+
+    Raises
+    ------
+    CheckpointError
+        When nothing fits, or several tensors fit equally well.
+    """
+    parts = f"{path}.weight".split(".")
+    for skipped in range(len(parts) - 1):
+        name = ".".join(parts[skipped:])
+        if name in names:
+            return name
+    longer = [name for name in names if name.endswith(f".{path}.weight")]
+    if len(longer) == 1:
+        return longer[0]
+    found = f"fits {' and '.join(longer)}" if longer else "is not there"
+    known = [name.removesuffix(".weight") for name in names if name.endswith(".weight")]
+    raise CheckpointError(
+        f"base: the weight of {path} {found}; expected the model that the adapter was trained on."
+        f"{did_you_mean(path, known[:50])}"
+    )
+
+
+def base_weight(base: Mapping[str, Array], update: LowRankUpdate) -> Array:
+    """W (O, I) of the layer of ``update``, as the update is oriented; in the base's own dtype.
+
+    Raises
+    ------
+    CheckpointError
+        When there is no such weight, or its shape is not the update's.
+    """
+    W = base[find_weight(base, update.path)]
+    if W.ndim > 2:  # a convolution (O, I, height, width)
+        W = W.reshape(len(W), -1)
+    if W.shape == update.shape[::-1] and (update.transposed or W.shape != update.shape):
+        W = W.T  # PEFT's fan_in_fan_out tells of one layer only, so the shape decides where it can
+    if W.shape != update.shape:
+        raise CheckpointError(
+            f"base: the weight of {update.path} is {W.shape}, but its update is {update.shape}; "
+            "expected the model that the adapter was trained on."
+        )
+    return W
+
+
+def row_blocks(W: Array, dtype: DType) -> Iterator[tuple[slice, Array]]:
+    """W (O, I) in ``dtype``, some rows at a time, and which rows they are."""
+    for start in range(0, len(W), _ROWS):
+        at = slice(start, start + _ROWS)
+        yield at, W[at].astype(dtype, copy=False)
+
+
+@dataclass(frozen=True, eq=False)
+class AdaptedWeight:
+    """W + ΔW (O, I), or W alone, to multiply by: never formed, of W some rows at a time.
+
+    Computes in float64 when W or the update is that, else in float32. A
+    `minilora.linalg.Multiplier`.
+    """
+
+    W: Array
+    update: LowRankUpdate | None = None
+
+    @property
+    def shape(self) -> Shape:
+        """(O, I)"""
+        return self.W.shape
+
+    def blocks(self) -> Iterator[tuple[slice, Array]]:
+        """Rows of the sum, and which they are."""
+        for at, rows in row_blocks(self.W, np.result_type(self.W, np.float32)):
+            if self.update is None:
+                yield at, rows
+            else:
+                yield at, rows + replace(self.update, B=self.update.B[at]).matrix()
+
+    def times(self, X: Array) -> Array:
+        """X (I, k) -> (O, k)"""
+        return np.concatenate([rows @ X.astype(rows.dtype) for _, rows in self.blocks()])
+
+    def transposed_times(self, Y: Array) -> Array:
+        """Y (O, k) -> (I, k)"""
+        product = np.zeros((self.shape[1], Y.shape[1]))
+        for at, rows in self.blocks():
+            product += rows.T @ Y[at].astype(rows.dtype)
+        return product
+
+    def frobenius(self) -> float:
+        """‖W + ΔW‖_F, the blocks' added up in float64."""
+        return float(np.linalg.norm([float(np.linalg.norm(rows)) for _, rows in self.blocks()]))
