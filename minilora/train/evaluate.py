@@ -79,8 +79,8 @@ def evaluate(
     DataError
         Data that is empty, without labels, or with other labels than the model's.
     """
-    check_labelled("evaluate", data)
     check_data("evaluate", model, data)
+    check_labelled("evaluate", data)
     logits = _row_logits(model, data, batch_size, threads)
     scores = _score_tags(data, logits) if data.task == "ner" else _score_classes(data, logits)
     return {"loss": _mean_loss(data, logits), **scores}

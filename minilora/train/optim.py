@@ -49,7 +49,7 @@ class Optimizer:
     factor
         What a schedule multiplies every group's ``lr`` with at this moment; 1 without one.
     n_steps
-        How often `step` was called.
+        How many steps were begun.
 
     Raises
     ------
@@ -83,16 +83,16 @@ class Optimizer:
     def step(self) -> None:
         """Update every parameter that has a gradient, in place.
 
-        Ctrl-C waits until all are updated, so it never leaves half a step behind.
+        Ctrl-C waits until all are updated, so it does not leave half a step behind.
         """
         with interrupts_deferred():
+            self.n_steps += 1  # first: a step that is broken off all the same counts as begun
             i = 0
             for group in self.groups:
                 for p in group.params:
                     if p.grad is not None:
                         self._update(p, p.grad, group.lr * self.factor, group.weight_decay, i)
                     i += 1
-            self.n_steps += 1
 
     def _update(self, p: Tensor, grad: Array, lr: float, weight_decay: float, i: int) -> None:
         raise NotImplementedError

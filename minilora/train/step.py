@@ -69,6 +69,7 @@ def train_step(
         The loss, a gradient or an updated parameter is NaN or infinite. In the first two cases the
         parameters are as they were.
     """
+    where = f"step {optimizer.n_steps + 1}, learning rate {optimizer.lr:.3g}"
     try:
         loss, sums = loss_and_gradients(
             model,
@@ -90,7 +91,6 @@ def train_step(
         if bad := _non_finite(updated):
             raise DivergenceError(f"{bad} is not finite after the update. {ADVICE}")
     except DivergenceError as error:
-        where = f"step {optimizer.n_steps + 1}, learning rate {optimizer.lr:.3g}"
         raise DivergenceError(f"train_step: {where}: {error}") from None
     finally:
         optimizer.zero_grad()

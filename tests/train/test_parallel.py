@@ -88,27 +88,28 @@ def test_an_exception_surfaces_as_itself_and_the_first_task_has_precedence():
     assert caught.value is first
 
 
-def test_nothing_runs_on_after_an_exception():
-    ended = []
+@pytest.mark.parametrize(
+    ("interrupt", "error"),
+    [
+        (lambda: 1 / 0, ZeroDivisionError),
+        (lambda: signal.raise_signal(signal.SIGINT), KeyboardInterrupt),
+    ],
+    ids=["an exception", "ctrl-c"],
+)
+def test_nothing_runs_on_afterwards(interrupt, error):
+    started, ended = threading.Event(), []
+
+    def first():
+        started.wait(10)
+        interrupt()
 
     def slow():
+        started.set()
         time.sleep(0.05)
         ended.append(True)
 
-    with pytest.raises(ZeroDivisionError):
-        side_by_side([lambda: 1 / 0, slow])
-    assert ended == [True]
-
-
-def test_ctrl_c_ends_the_call_once_the_others_have_ended():
-    ended = []
-
-    def slow():
-        time.sleep(0.05)
-        ended.append(True)
-
-    with pytest.raises(KeyboardInterrupt):
-        side_by_side([lambda: signal.raise_signal(signal.SIGINT), slow])
+    with pytest.raises(error):
+        side_by_side([first, slow])
     assert ended == [True]
     assert side_by_side([lambda: 1, lambda: 2]) == [1, 2]
 

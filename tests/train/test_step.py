@@ -216,7 +216,7 @@ def test_a_gradient_that_overflows_is_named_and_changes_nothing(tagger, batch, m
 def test_an_update_that_overflows_is_named(tagger, batch):
     model = tagger()
     optimizer = SGD([p for _, p in model.named_parameters()], lr=1e40)
-    with pytest.raises(DivergenceError, match=r"word_embeddings\.weight is not finite after the"):
+    with pytest.raises(DivergenceError, match=r"step 1, .*word_embeddings\.weight is not finite"):
         train_step(model, batch, optimizer, threads=2)
 
 
