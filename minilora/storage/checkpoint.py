@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from minilora._types import Array, DType
 from minilora.errors import CheckpointError
 from minilora.storage.json_file import read_json
-from minilora.storage.tensors import read_tensors
+from minilora.storage.tensors import read_tensor, read_tensors, tensor_info
 
 _SINGLE = "model.safetensors"
 _INDEX = "model.safetensors.index.json"
@@ -30,15 +31,50 @@ def read_checkpoint(folder: Path, *, dtype: DType | None = None) -> dict[str, Ar
     CheckpointError
         When the folder is missing, has no weights or only pickled ones, or a file is damaged.
     """
+    files = _tensor_files(folder)
+    read = {path: read_tensors(path, dtype=dtype) for path in dict.fromkeys(files.values())}
+    return {name: read[path][name] for name, path in files.items()}
+
+
+def open_checkpoint(folder: Path) -> Checkpoint:
+    """Open a model folder without reading its tensors. Errors as `read_checkpoint`."""
+    return Checkpoint(_tensor_files(folder))
+
+
+class Checkpoint(Mapping[str, Array]):
+    """The tensors of a model folder by name, each read when it is asked for.
+
+    Nothing is kept: a model larger than memory can be gone through tensor by tensor.
+    """
+
+    def __init__(self, files: Mapping[str, Path]) -> None:
+        self._files = dict(files)
+
+    def __getitem__(self, name: str) -> Array:
+        """Read a tensor, in its own dtype (bfloat16 as float32)."""
+        return read_tensor(self._files[name], name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._files)
+
+    def __len__(self) -> int:
+        return len(self._files)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._files  # Mapping's own would read the tensor
+
+
+def _tensor_files(folder: Path) -> dict[str, Path]:
+    """Which file each tensor is in."""
     if not folder.is_dir():
         raise CheckpointError(
             f"{folder}: not a folder; expected a Hugging Face model folder with config.json and "
             f"{_SINGLE}; check the path."
         )
     if (folder / _SINGLE).exists():
-        return read_tensors(folder / _SINGLE, dtype=dtype)
+        return dict.fromkeys(tensor_info(folder / _SINGLE), folder / _SINGLE)
     if (folder / _INDEX).exists():
-        return _read_shards(folder / _INDEX, dtype=dtype)
+        return _files_of_shards(folder / _INDEX)
     for name in _PICKLES:
         if (folder / name).exists():
             raise CheckpointError(
@@ -52,11 +88,9 @@ def read_checkpoint(folder: Path, *, dtype: DType | None = None) -> dict[str, Ar
     )
 
 
-def _read_shards(index: Path, *, dtype: DType | None) -> dict[str, Array]:
+def _files_of_shards(index: Path) -> dict[str, Path]:
     where = _weight_map(index)
-    shards = {
-        name: read_tensors(index.with_name(name), dtype=dtype) for name in sorted({*where.values()})
-    }
+    shards = {name: tensor_info(index.with_name(name)) for name in sorted({*where.values()})}
     lost = [name for name, shard in where.items() if name not in shards[shard]]
     unlisted = [name for shard in shards.values() for name in shard if name not in where]
     if lost or unlisted:
@@ -65,7 +99,7 @@ def _read_shards(index: Path, *, dtype: DType | None) -> dict[str, Array]:
             f"{', '.join(lost) or 'none'}; in a file but not listed: "
             f"{', '.join(unlisted) or 'none'}; download the folder again."
         )
-    return {name: shards[shard][name] for name, shard in where.items()}
+    return {name: index.with_name(shard) for name, shard in where.items()}
 
 
 def _weight_map(index: Path) -> dict[str, str]:

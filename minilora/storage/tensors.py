@@ -10,6 +10,7 @@ first used and shared between processes, and writing to an array changes this pr
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 from collections.abc import Mapping
@@ -20,7 +21,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 
 from minilora._types import Array, DType, Shape
-from minilora.errors import CheckpointError
+from minilora.errors import CheckpointError, did_you_mean
 from minilora.storage.atomic import replacing
 
 _DTYPES: dict[str, np.dtype[Any]] = {
@@ -71,20 +72,26 @@ def read_tensors(path: Path, *, dtype: DType | None = None) -> dict[str, Array]:
         When the file is missing, damaged, a pickle, or holds a dtype that NumPy cannot.
     """
     infos = tensor_info(path)
-    sizes = [_DTYPES[info.dtype].itemsize * math.prod(info.shape) for info in infos.values()]
-    if sum(sizes) == 0:  # an empty stretch of a file cannot be mapped
-        return {name: _typed(np.empty(0, np.uint8), info, dtype) for name, info in infos.items()}
-    try:
-        # The library has checked that the tensors cover the file's end without gap or overlap.
-        start = path.stat().st_size - sum(sizes)
-        data = np.asarray(np.memmap(path, np.uint8, mode="c", offset=start, shape=(sum(sizes),)))
-    except (OSError, ValueError) as error:  # ValueError: cut short since its header was read
-        raise CheckpointError(f"{path}: cannot be read: {error}; copy the file again.") from error
-    pieces = np.split(data, np.cumsum(sizes[:-1]))
+    sizes = [_n_bytes(info) for info in infos.values()]
+    data = _map_end(path, sum(sizes), sum(sizes))
+    ends = itertools.accumulate(sizes)
     return {
-        name: _typed(piece, info, dtype)
-        for (name, info), piece in zip(infos.items(), pieces, strict=True)
+        name: _typed(data[end - size : end], info, dtype)
+        for (name, info), size, end in zip(infos.items(), sizes, ends, strict=True)
     }
+
+
+def read_tensor(path: Path, name: str, *, dtype: DType | None = None) -> Array:
+    """Map a single tensor into memory, which it leaves when the array is let go.
+
+    Parameters and errors as `read_tensors`; a name that is not there is an error as well.
+    """
+    infos = tensor_info(path)
+    if name not in infos:
+        raise CheckpointError(f"{path}: holds no tensor {name!r}.{did_you_mean(name, infos)}")
+    before = list(infos).index(name)
+    to_end = sum(_n_bytes(info) for info in list(infos.values())[before:])
+    return _typed(_map_end(path, to_end, _n_bytes(infos[name])), infos[name], dtype)
 
 
 def tensor_info(path: Path) -> dict[str, TensorInfo]:
@@ -183,6 +190,24 @@ def _read_header(path: Path) -> _Header:
         raise CheckpointError(
             f"{path}: not a whole safetensors file: {error}; {_remedy(path)}."
         ) from error
+
+
+def _n_bytes(info: TensorInfo) -> int:
+    return _DTYPES[info.dtype].itemsize * math.prod(info.shape)
+
+
+def _map_end(path: Path, to_end: int, n_bytes: int) -> Array:
+    """The ``n_bytes`` that start ``to_end`` bytes before the end of the file.
+
+    The library has checked that the tensors cover the file's end without gap or overlap.
+    """
+    if n_bytes == 0:  # an empty stretch of a file cannot be mapped
+        return np.empty(0, np.uint8)
+    try:
+        start = path.stat().st_size - to_end
+        return np.asarray(np.memmap(path, np.uint8, mode="c", offset=start, shape=(n_bytes,)))
+    except (OSError, ValueError) as error:  # ValueError: cut short since its header was read
+        raise CheckpointError(f"{path}: cannot be read: {error}; copy the file again.") from error
 
 
 def _remedy(path: Path) -> str:

@@ -1,8 +1,10 @@
+import weakref
+
 import numpy as np
 import pytest
 
 from minilora.errors import CheckpointError
-from minilora.storage import read_checkpoint, write_json, write_tensors
+from minilora.storage import open_checkpoint, read_checkpoint, write_json, write_tensors
 
 INDEX = "model.safetensors.index.json"
 
@@ -80,3 +82,24 @@ def test_a_file_in_place_of_the_folder_is_refused(tmp_path):
     (tmp_path / "x").touch()
     assert "not a folder" in refusal(tmp_path / "x")
     assert "not a folder" in refusal(tmp_path / "nowhere")
+
+
+def test_an_opened_checkpoint_is_the_one_that_is_read(sharded):
+    write_index(
+        sharded,
+        {"a": "model-1.safetensors", "c": "model-2.safetensors", "b": "model-1.safetensors"},
+    )
+    lazy, whole = open_checkpoint(sharded), read_checkpoint(sharded)
+    assert list(lazy) == list(whole)
+    assert len(lazy) == 3
+    for name, array in whole.items():
+        np.testing.assert_array_equal(lazy[name], array)
+    assert "a" in lazy
+    assert "d" not in lazy
+
+
+def test_an_opened_checkpoint_keeps_nothing(tmp_path):
+    write_tensors(tmp_path / "model.safetensors", {"a": np.ones(4)})
+    lazy = open_checkpoint(tmp_path)
+    kept = weakref.ref(lazy["a"])
+    assert kept() is None

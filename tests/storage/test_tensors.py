@@ -13,7 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minilora.errors import CheckpointError
-from minilora.storage import read_metadata, read_tensors, tensor_info, write_tensors
+from minilora.storage import (
+    read_metadata,
+    read_tensor,
+    read_tensors,
+    tensor_info,
+    write_tensors,
+)
 
 DTYPES = [np.float64, np.float32, np.float16, np.int64, np.int32, np.int16, np.int8]
 DTYPES += [np.uint64, np.uint32, np.uint16, np.uint8, np.bool_]
@@ -222,3 +228,16 @@ def test_a_pickle_is_refused_with_the_reason_and_the_way_out(tmp_path, suffix):
 def test_a_git_lfs_pointer_is_recognised(tmp_path):
     (tmp_path / "x.safetensors").write_text("version https://git-lfs.github.com/spec/v1\noid ...")
     assert "git lfs pull" in refusal(tmp_path / "x.safetensors")
+
+
+@pytest.mark.parametrize("name", ["a", "empty", "b"])
+def test_a_single_tensor_is_the_one_among_all(tmp_path, name):
+    tensors = {"a": np.arange(6.0).reshape(2, 3), "empty": np.ones((0, 2)), "b": np.arange(3)}
+    write_tensors(tmp_path / "x.safetensors", tensors)
+    np.testing.assert_array_equal(read_tensor(tmp_path / "x.safetensors", name), tensors[name])
+
+
+def test_a_single_tensor_that_is_not_there_is_named(tmp_path):
+    write_tensors(tmp_path / "x.safetensors", {"weight": np.ones(2)})
+    with pytest.raises(CheckpointError, match=r"no tensor 'wieght'.*Did you mean 'weight'"):
+        read_tensor(tmp_path / "x.safetensors", "wieght")
