@@ -8,7 +8,7 @@ import pytest
 from minilora.errors import DataError
 from minilora.ops import softmax
 from minilora.text import Encoding, EncodingReport, Sentence
-from minilora.train import entity_scores, evaluate, predict
+from minilora.train import accuracy, entity_scores, evaluate, predict
 
 
 def without_labels(data):
@@ -49,8 +49,7 @@ def test_scores_are_those_of_the_predictions(tagger, ner_data):
     assert scores["f1"] == expected.micro.f1
     assert scores["types"]["X"]["recall"] == expected.types["X"].recall
     assert scores["strict"]["precision"] == strict.micro.precision
-    pairs = [g == p for g, p in zip(sum(gold, []), sum(predicted, []), strict=True)]
-    assert scores["accuracy"] == sum(pairs) / len(pairs)
+    assert scores["accuracy"] == accuracy(gold, predicted)
 
 
 def test_classes_are_scored(classifier, topic_data):

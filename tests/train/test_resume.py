@@ -1,5 +1,6 @@
 """A run that was interrupted, wherever, ends as if it had not been: the same bits."""
 
+import contextlib
 import dataclasses
 import os
 import signal
@@ -25,7 +26,7 @@ SETTINGS = TrainSettings(
 N_TRAIN, N_DEV = 20, 6  # 4 steps an epoch
 
 
-class Stop(Exception):
+class StopError(Exception):
     """What ends a run early in these tests."""
 
 
@@ -75,15 +76,13 @@ def test_interrupted_anywhere_it_ends_with_the_same_bits(tagger, data, whole, st
 
         def stop(record, step=step):
             if record.step >= step:
-                raise Stop
+                raise StopError
 
-        try:
+        with contextlib.suppress(StopError):
             fit(
                 adapted(tagger), *data, SETTINGS, resume=state, checkpoint=save,
                 checkpoint_every=every, **{name: stop},
             )  # fmt: skip
-        except Stop:
-            pass
     model = adapted(tagger)
     assert_same(model, fit(model, *data, SETTINGS, resume=state), whole)
 
