@@ -29,12 +29,17 @@ def compare(ours: Result, theirs: Result, *, same_arithmetic: bool) -> Result:
     """The ratio of two sides' step times, pair by pair; none if they did not compute the same."""
     difference = worst_difference(ours["losses"], theirs["losses"])
     agree = difference <= LOSS_TOLERANCE or not same_arithmetic
-    pairs = zip(ours["seconds"], theirs["seconds"], strict=True)
     return {
         "loss_difference": difference,
-        "ratio": spread([a / b for a, b in pairs]) if agree else None,
+        "ratio": spread(ratios(ours["seconds"], theirs["seconds"])) if agree else None,
+        "cpu_ratio": spread(ratios(ours["cpu_seconds"], theirs["cpu_seconds"])) if agree else None,
         "peak_ratio": ours["peak"] / theirs["peak"] if ours["peak"] else None,
     }
+
+
+def ratios(ours: Sequence[float], theirs: Sequence[float]) -> list[float]:
+    """Pair by pair."""
+    return [a / b for a, b in zip(ours, theirs, strict=True)]
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -59,6 +64,7 @@ def steps_table(results: Sequence[Result]) -> str:
         "ratio",
         "quartiles",
         "min",
+        "CPU",
         "ms",
         "PyTorch ms",
         "tokens/s",
@@ -66,6 +72,7 @@ def steps_table(results: Sequence[Result]) -> str:
         "peak MB",
         "PyTorch",
         "loss diff.",
+        "others",
     )
     rows = [
         (
@@ -73,10 +80,12 @@ def steps_table(results: Sequence[Result]) -> str:
             str(result["threads"]),
             other,
             *ratio_cells(versus["ratio"]),
+            f"{versus['cpu_ratio']['median']:.3f}" if versus["cpu_ratio"] else "-",
             *(f"{spread(side['seconds'])['median'] * 1e3:.1f}" for side in sides),
             *(f"{side['tokens_per_second']:,.0f}" for side in sides),
             *(megabytes(side["peak"]) for side in sides),
             f"{versus['loss_difference']:.0e}",
+            f"{result['cores_busy_with_others']:.2f}",
         )
         for result in results
         for other, versus in result["against"].items()

@@ -111,7 +111,7 @@ def test_batches_survive_the_file_between_the_processes(sentences, tmp_path):
 
 
 def side(losses, seconds):
-    return {"losses": losses, "seconds": seconds, "peak": 100}
+    return {"losses": losses, "seconds": seconds, "cpu_seconds": seconds, "peak": 100}
 
 
 def test_the_ratio_is_taken_pair_by_pair():

@@ -160,6 +160,7 @@ def summary(
     rates = [batch.n_tokens / s for batch, s in zip(timed, seconds, strict=True)]
     return {
         "seconds": seconds,
+        "cpu_seconds": [reply["cpu_seconds"] for reply in replies[WARM_UPS:]],
         "losses": [reply["loss"] for reply in replies],
         "minor_faults": [reply["faults"] for reply in replies[WARM_UPS:]],
         "tokens_per_second": statistics.median(rates),
