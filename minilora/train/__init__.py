@@ -1,9 +1,5 @@
 """In what order things happen: optimisers, schedules, the training loop, scores."""
 
-from minilora.train.evaluate import ClassPrediction as ClassPrediction
-from minilora.train.evaluate import TagPrediction as TagPrediction
-from minilora.train.evaluate import evaluate as evaluate
-from minilora.train.evaluate import predict as predict
 from minilora.train.history import EpochRecord as EpochRecord
 from minilora.train.history import History as History
 from minilora.train.history import StepRecord as StepRecord
@@ -21,6 +17,10 @@ from minilora.train.optim import clip_grad_norm_ as clip_grad_norm_
 from minilora.train.optim import decay_groups as decay_groups
 from minilora.train.parallel import map_shards as map_shards
 from minilora.train.parallel import thread_count as thread_count
+from minilora.train.scoring import ClassPrediction as ClassPrediction
+from minilora.train.scoring import TagPrediction as TagPrediction
+from minilora.train.scoring import evaluate as evaluate
+from minilora.train.scoring import predict as predict
 from minilora.train.settings import TrainSettings as TrainSettings
 from minilora.train.state import TrainerState as TrainerState
 from minilora.train.step import loss_and_gradients as loss_and_gradients

@@ -8,8 +8,8 @@ from typing import Any
 from minilora.errors import ConfigError
 from minilora.text import Dataset
 from minilora.train.checks import check_known, check_whole
-from minilora.train.evaluate import METRICS, check_data, check_labelled
 from minilora.train.history import EpochRecord, History, StepRecord
+from minilora.train.scoring import METRICS, check_data, check_labelled
 from minilora.train.settings import TrainSettings
 from minilora.train.state import TrainerState
 from minilora.train.trainer import Trainer

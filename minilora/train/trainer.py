@@ -8,11 +8,11 @@ from typing import Any
 
 from minilora.errors import DivergenceError
 from minilora.text import Dataset
-from minilora.train.evaluate import METRICS, evaluate
 from minilora.train.history import EpochRecord, StepRecord
 from minilora.train.interrupts import interrupts_deferred
 from minilora.train.parallel import thread_count
 from minilora.train.plan import Plan
+from minilora.train.scoring import METRICS, evaluate
 from minilora.train.settings import TrainSettings
 from minilora.train.state import Progress, TrainerState, capture, identify, put, restore, trained
 from minilora.train.step import ADVICE, train_step
