@@ -1,0 +1,61 @@
+"""``minilora evaluate``: score a trained model on labelled data."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from minilora.cli.console import Console
+from minilora.cli.machine import ready_kernels
+from minilora.cli.parser import Parser, whole_number
+from minilora.cli.scores import score_lines
+from minilora.cli.trained import add_model_options, load
+from minilora.text import encode_corpus, read_corpus
+from minilora.train import evaluate
+
+EPILOG = """\
+examples:
+  minilora evaluate --base minilm --adapter runs/ner --data test.conll
+  minilora evaluate --adapter runs/merged --data test.tsv --json
+
+Entities are counted as seqeval counts them: right if type, first and last word are. Words that are
+cut off or have no word pieces count as O. For data formats see minilora train --help."""
+
+
+def run(words: Sequence[str]) -> int:
+    """Print the scores of the model on the data that ``words`` name."""
+    parser = Parser(
+        "minilora evaluate", description="Score a trained model on labelled data.", epilog=EPILOG
+    )
+    add_model_options(parser)
+    data = parser.add_argument_group("data")
+    data.add_argument("--data", metavar="FILE", required=True, help="labelled texts, as for train")
+    data.add_argument(
+        "--batch-size", type=whole_number, default=32, metavar="N", help="texts at a time (32)"
+    )
+    data.add_argument("--threads", type=whole_number, metavar="N", help="(default: all cores)")
+    parser.add_argument("--json", action="store_true", help="print one JSON object instead")
+    options = parser.parse(words)
+    console = Console(as_json=options.json)
+
+    trained = load(options, console)
+    corpus = read_corpus(Path(options.data), trained.task)
+    labels = trained.model.label_names
+    dataset = encode_corpus(corpus, trained.tokenizer, labels, max_length=trained.max_length)
+    for note in (*corpus.notes, *dataset.report.lines()):
+        console.note(note)
+    ready_kernels()
+    scores = evaluate(
+        trained.model, dataset, batch_size=options.batch_size, threads=options.threads
+    )
+    console.say(f"{options.data}: {len(dataset):,} rows", "", *score_lines(scores))
+    console.finish(
+        {
+            "command": "evaluate",
+            "task": trained.task,
+            "data": options.data,
+            "n_rows": len(dataset),
+            **scores,
+        }
+    )
+    return 0

@@ -1,0 +1,94 @@
+"""The machine we run on: what it is, and getting its kernels ready."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import numpy as np
+import threadpoolctl
+
+from minilora import kernels
+from minilora._types import DType
+from minilora.cli.console import paint
+from minilora.train import thread_count
+
+PACKAGES = ("numpy", "scipy", "numba", "matplotlib", "safetensors", "tqdm", "threadpoolctl")
+_COMPILE_SECONDS = 20  # about, on a laptop
+
+
+def ready_kernels(dtype: DType = np.float32) -> None:
+    """Compile or load the kernels; say on standard error why it takes a while, if it does."""
+    if kernels.active() == "numba" and not kernels.cached(dtype):
+        text = f"compiling kernels, once per machine, about {_COMPILE_SECONDS} s"
+        print(paint(text, "dim", sys.stderr), file=sys.stderr, flush=True)
+    kernels.warm_up(dtype)
+
+
+def facts() -> dict[str, str]:
+    """What there is, in words."""
+    return {
+        "minilora": version("minilora"),
+        "python": f"{platform.python_version()} on {platform.system()} {platform.machine()}",
+        "cpu": f"{_cpu_name()}, {thread_count_here()} cores for this process",
+        "memory": _memory(),
+        **{name: _version(name) for name in PACKAGES},
+        "blas": "; ".join(_blas()) or "none that threadpoolctl knows",
+        "kernels": _kernels(),
+        "threads": _threads(),
+    }
+
+
+def thread_count_here() -> int:
+    """Cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"
+
+
+def _cpu_name() -> str:
+    try:
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:  # not Linux
+        pass
+    return platform.processor() or platform.machine()
+
+
+def _memory() -> str:
+    try:
+        page = os.sysconf("SC_PAGE_SIZE")
+        total, free = os.sysconf("SC_PHYS_PAGES") * page, os.sysconf("SC_AVPHYS_PAGES") * page
+    except (AttributeError, ValueError, OSError):  # Windows; macOS has no SC_AVPHYS_PAGES
+        return "not known"
+    return f"{total / 1e9:.1f} GB, {free / 1e9:.1f} GB free"
+
+
+def _blas() -> Iterator[str]:
+    for library in threadpoolctl.threadpool_info():
+        if library["user_api"] == "blas":
+            name = f"{library['internal_api']} {library['version']}"
+            yield f"{name}, {library['num_threads']} threads (1 inside minilora)"
+
+
+def _kernels() -> str:
+    if kernels.active() != "numba":
+        return "reference (NumPy): slow, but right"
+    return f"numba, in {kernels.cache_dir()}"
+
+
+def _threads() -> str:
+    asked = os.environ.get("MINILORA_THREADS")
+    return f"{thread_count()} ({f'MINILORA_THREADS={asked}' if asked else 'one a core'})"

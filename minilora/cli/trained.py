@@ -1,0 +1,200 @@
+"""A trained model from its folders: base and adapter, or one whole model."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from minilora.cli.console import Console
+from minilora.cli.job import MODELS
+from minilora.cli.parser import Parser, names, one_of, whole_number
+from minilora.errors import CheckpointError, ConfigError
+from minilora.io import AdapterInfo, AdapterWarning, load_adapter, read_adapter_info
+from minilora.io.run import RUN
+from minilora.nn import BertConfig
+from minilora.storage import read_json, tensor_info
+from minilora.text import Task, WordPieceTokenizer
+
+TASKS: dict[str, Task] = {"TOKEN_CLS": "ner", "SEQ_CLS": "classify"}
+"""PEFT's words for the tasks."""
+ARCHITECTURES: dict[str, Task] = {
+    "BertForTokenClassification": "ner",
+    "BertForSequenceClassification": "classify",
+}
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A model that can be asked, with its tokenizer.
+
+    Attributes
+    ----------
+    model, tokenizer, task
+        What to ask, how to put it, and what it answers.
+    max_length
+        The most word pieces it was trained on, or can take.
+    base
+        The folder that config, tokenizer and base weights came from.
+    """
+
+    model: Any
+    tokenizer: WordPieceTokenizer
+    task: Task
+    max_length: int
+    base: Path
+
+
+def add_model_options(parser: Parser) -> None:
+    """Add the options that `load` understands."""
+    model = parser.add_argument_group("model")
+    model.add_argument("--base", metavar="DIR", help="Hugging Face folder of the pretrained model")
+    model.add_argument(
+        "--adapter",
+        metavar="DIR",
+        help="run folder or PEFT adapter (or a whole model, which needs no --base)",
+    )
+    model.add_argument(
+        "--labels",
+        type=names,
+        metavar="NAMES",
+        help="label names in order, for an adapter that does not say (default: as saved)",
+    )
+    model.add_argument(
+        "--task",
+        type=one_of("ner", "classify"),
+        metavar="{ner,classify}",
+        help="for a model that does not say (default: as saved)",
+    )
+    model.add_argument(
+        "--max-length",
+        type=whole_number,
+        metavar="N",
+        help="cut texts after N word pieces (default: as in training, or as many as it can take)",
+    )
+
+
+def load(options: argparse.Namespace, console: Console) -> Trained:
+    """Read the model that ``options`` of `add_model_options` name.
+
+    Raises
+    ------
+    ConfigError
+        Neither folder is given, or task or labels are missing.
+    CheckpointError
+        A folder is missing, damaged, or fits neither what is here nor the other.
+    """
+    if options.adapter is None and options.base is None:
+        raise ConfigError(
+            "--adapter: missing; expected the folder of a run or adapter and, unless it holds a "
+            "whole model, --base with the model it was trained on"
+        )
+    folder = Path(options.adapter or options.base)
+    with _adapter_warnings_as_notes(console):
+        if (folder / "adapter_config.json").exists():
+            return _load_adapted(folder, options, console)
+        return _load_whole(folder, options, console)
+
+
+def run_record(folder: Path) -> dict[str, Any]:
+    """What ``run.json`` holds; empty if a folder has none."""
+    return read_json(folder / RUN, "the record of the run") if (folder / RUN).exists() else {}
+
+
+def _load_adapted(folder: Path, options: argparse.Namespace, console: Console) -> Trained:
+    info, record = read_adapter_info(folder), run_record(folder)
+    base = Path(options.base) if options.base else _base_of(folder, info, console)
+    task = options.task or TASKS.get(info.task_type or "") or record.get("settings", {}).get("task")
+    if task is None:
+        raise ConfigError(
+            f"{folder}: does not say what task it is for (task_type {info.task_type!r}); "
+            "give --task ner or --task classify"
+        )
+    labels = options.labels or info.label_names or record.get("labels") or _labels_of(base)
+    if not labels:
+        raise ConfigError(_no_labels(folder))
+    model = MODELS[task].from_pretrained(base, labels=labels, rng=np.random.default_rng(0))
+    load_adapter(model, folder)
+    return _trained(model, base, task, options, record)
+
+
+def _load_whole(folder: Path, options: argparse.Namespace, console: Console) -> Trained:
+    record = run_record(folder)
+    if record and record.get("status") != "finished":
+        raise CheckpointError(
+            f"{folder}: the run in it is not finished; finish it with: "
+            f"minilora train --out {folder} --resume"
+        )
+    if not (folder / "config.json").exists():
+        raise CheckpointError(
+            f"{folder}: holds neither an adapter (adapter_config.json) nor a model (config.json); "
+            "check the path"
+        )
+    if options.adapter and options.base:
+        console.note(f"{folder} holds a whole model, so --base is not needed")
+    architectures = BertConfig.from_json(folder / "config.json").extra.get("architectures") or [""]
+    task = options.task or ARCHITECTURES.get(architectures[0])
+    if task is None:
+        raise ConfigError(
+            f"{folder}: is a {architectures[0] or 'model of no stated kind'}, not trained for a "
+            f"task; expected one of {', '.join(ARCHITECTURES)}; give the --adapter that goes with "
+            "it"
+        )
+    model = MODELS[task].from_pretrained(folder, labels=options.labels)
+    return _trained(model, folder, task, options, record)
+
+
+def _trained(
+    model: Any, base: Path, task: Task, options: argparse.Namespace, record: dict[str, Any]
+) -> Trained:
+    longest = model.config.max_position_embeddings
+    max_length = options.max_length or record.get("settings", {}).get("max_length") or longest
+    if not 3 <= max_length <= longest:
+        raise ConfigError(
+            f"--max-length: got {max_length}; expected 3 to {longest}, for which the model has "
+            "positions"
+        )
+    return Trained(model, WordPieceTokenizer.from_pretrained(base), task, max_length, base)
+
+
+def _base_of(folder: Path, info: AdapterInfo, console: Console) -> Path:
+    """The base that the adapter names, if it is there."""
+    named = info.base_model_name_or_path
+    if named is None or not Path(named).is_dir():
+        raise ConfigError(
+            f"--base: missing; {folder} is an adapter for {named!r}, which is no folder here; "
+            "give the folder of that model"
+        )
+    console.note(f"--base is {named}, as the adapter says")
+    return Path(named)
+
+
+def _labels_of(base: Path) -> Sequence[str] | None:
+    return BertConfig.from_json(base / "config.json").label_names
+
+
+def _no_labels(folder: Path) -> str:
+    weights = folder / "adapter_model.safetensors"
+    heads = [
+        info.shape[0] for name, info in tensor_info(weights).items() if "classifier.bias" in name
+    ]
+    said = f"a head for {heads[0]} classes" if heads else "no output head"
+    return (
+        f"{folder}: has {said} and no names for them, nor has the base's config.json (id2label); "
+        "give --labels with the names in the order of training, such as O,B-PER,I-PER"
+    )
+
+
+@contextlib.contextmanager
+def _adapter_warnings_as_notes(console: Console) -> Iterator[None]:
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", AdapterWarning)
+        yield
+    for warning in caught:
+        console.note(str(warning.message))
