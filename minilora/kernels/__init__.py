@@ -38,6 +38,23 @@ if TYPE_CHECKING:
     from minilora.kernels.reference import softmax as softmax
     from minilora.kernels.reference import softmax_backward as softmax_backward
 
+KERNELS = (
+    "adamw_step",
+    "attention",
+    "attention_backward",
+    "cross_entropy",
+    "dropout",
+    "gelu",
+    "gelu_backward",
+    "gelu_tanh",
+    "gelu_tanh_backward",
+    "layer_norm",
+    "layer_norm_backward",
+    "log_softmax",
+    "scatter_add",
+    "softmax",
+    "softmax_backward",
+)
 _MODULES = {"numba": "minilora.kernels.jitted", "reference": "minilora.kernels.reference"}
 _active: str | None = None
 
@@ -91,6 +108,6 @@ def _numba_is_installed() -> bool:
 
 
 def __getattr__(name: str) -> Any:
-    if name.startswith("_"):
+    if name not in KERNELS:  # a module of this package, which Python looks for next, or nothing
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(importlib.import_module(_MODULES[active()]), name)

@@ -35,3 +35,12 @@ def check_range(ids: Array, n: int) -> None:
     """Raise IndexError, as NumPy would, for an index outside of 0 … n − 1."""
     if ids.size and not 0 <= ids.min() <= ids.max() < n:
         raise IndexError(f"kernels: indices {ids.min()} … {ids.max()} reach beyond 0 … {n - 1}.")
+
+
+def check_packing(q: Array, offsets: Array, n_heads: int) -> None:
+    """Raise ShapeError if ``offsets`` do not cut the rows of ``q`` (T, D), or heads its columns."""
+    T, D = q.shape
+    if n_heads < 1 or D % n_heads:
+        raise ShapeError(f"kernels: {D} columns do not divide into {n_heads} heads.")
+    if offsets[0] != 0 or offsets[-1] != T or (np.diff(offsets) < 0).any():
+        raise ShapeError(f"kernels: offsets must rise from 0 to {T}; they are {offsets.tolist()}.")

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from minilora._types import Array
-from minilora.kernels.boundary import plain, plain_indices
+from minilora.kernels.boundary import check_packing, plain, plain_indices
 from minilora.kernels.elementary import exp
 from minilora.kernels.jit import inner, kernel
 from minilora.kernels.packed_forward import BLOCK, drop_entries, dropout_arguments, scratch
@@ -42,6 +42,7 @@ def attention_backward(
     dout, k, v, out = (plain(a, q, q.shape) for a in (dout, k, v, out))
     lse = plain(lse, q, (len(q), n_heads))
     offsets = plain_indices(offsets, offsets.shape)
+    check_packing(q, offsets, n_heads)
     dq, dk, dv = np.empty_like(q), np.empty_like(q), np.empty_like(q)
     drop = dropout_arguments(q, dropout_p, seed)
     space = scratch(q, offsets, n_heads, 10)

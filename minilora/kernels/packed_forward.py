@@ -13,7 +13,7 @@ import numpy as np
 
 from minilora._types import Array
 from minilora.kernels import hashing
-from minilora.kernels.boundary import plain, plain_indices
+from minilora.kernels.boundary import check_packing, plain, plain_indices
 from minilora.kernels.elementary import exp
 from minilora.kernels.jit import inner, kernel
 from minilora.kernels.products import Index, copy_head, matrix, multiply, transpose_head, up
@@ -29,6 +29,7 @@ def attention(
     q = plain(q, q)
     k, v = plain(k, q, q.shape), plain(v, q, q.shape)
     offsets = plain_indices(offsets, offsets.shape)
+    check_packing(q, offsets, n_heads)
     out, lse = np.empty_like(q), np.empty((len(q), n_heads), q.dtype)
     drop = dropout_arguments(q, dropout_p, seed)
     _attention(q, k, v, offsets, *drop, scratch(q, offsets, n_heads, 6), out, lse)
@@ -42,9 +43,9 @@ def dropout_arguments(x: Array, p: float, seed: int) -> tuple[np.uint64, np.uint
 
 def scratch(q: Array, offsets: Array, n_heads: int, n: int) -> Array:
     """Memory for ``n`` matrices of one head, each as large as the largest can become."""
-    longest = int(np.diff(offsets).max(initial=1)) + 16
-    width = q.shape[1] // n_heads + 4
-    return np.empty((n, max(longest, width) * max(min(longest, int(BLOCK)), width)), q.dtype)
+    tokens = int(np.diff(offsets).max(initial=1)) + 16
+    block, width = min(tokens, int(BLOCK)), q.shape[1] // n_heads + 4
+    return np.empty((n, max(tokens * block, tokens * width, width * block)), q.dtype)
 
 
 @kernel

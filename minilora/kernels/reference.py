@@ -16,25 +16,6 @@ from scipy.special import erf
 from minilora._types import Array
 from minilora.kernels import hashing
 
-NAMES = (
-    "adamw_step",
-    "attention",
-    "attention_backward",
-    "cross_entropy",
-    "dropout",
-    "gelu",
-    "gelu_backward",
-    "gelu_tanh",
-    "gelu_tanh_backward",
-    "layer_norm",
-    "layer_norm_backward",
-    "log_softmax",
-    "scatter_add",
-    "softmax",
-    "softmax_backward",
-)
-"""The kernels: the public functions of this module, and of every twin."""
-
 
 def layer_norm(x: Array, weight: Array, bias: Array, eps: float) -> tuple[Array, Array, Array]:
     """y = g · x̂ + b,   x̂ = (x − μ) · rstd,   rstd = 1 / √(σ² + ε)

@@ -148,8 +148,8 @@ def _cross_entropy(
 
 @inner
 def _max(a: Array) -> float:
-    top = a[0]
-    for i in range(1, a.size):
+    top = a.dtype.type(-np.inf)
+    for i in range(a.size):
         top = a[i] if a[i] > top else top
     return top  # type: ignore[no-any-return]
 
