@@ -31,10 +31,22 @@ class TrainerState:
         best parameters so far (``best.<name>``) and what each step recorded (``steps.<field>``).
     meta
         What JSON can say: settings, threads, what identifies the data, epoch records.
+
+    Raises
+    ------
+    CheckpointError
+        If another version wrote it.
     """
 
     arrays: dict[str, Array]
     meta: dict[str, Any]
+
+    def __post_init__(self) -> None:
+        if (version := self.meta.get("format")) != FORMAT:
+            raise CheckpointError(
+                f"resume: the trainer state has format {version!r}; expected {FORMAT}; resume with "
+                "the version that wrote it, or start again."
+            )
 
     @property
     def n_steps(self) -> int:
@@ -123,13 +135,8 @@ def restore(
     ConfigError
         If the state was saved with other settings or data than ``identity`` names.
     CheckpointError
-        If it does not fit the model, or is of a version we do not know.
+        If it does not fit the model.
     """
-    if (version := state.meta.get("format")) != FORMAT:
-        raise CheckpointError(
-            f"resume: the trainer state has format {version!r}; expected {FORMAT}; resume with the "
-            "version that wrote it, or start again."
-        )
     _check_same(state.meta, identity)
     put(_unprefixed("model", state.arrays), model)
     optimizer.load_state(_unprefixed("optimizer", state.arrays))

@@ -11,7 +11,7 @@ import numpy as np
 
 from minilora._types import Array, Rng
 from minilora.autograd import Tensor, gradients
-from minilora.errors import DataError, DivergenceError
+from minilora.errors import DivergenceError
 from minilora.nn import draw_seed, training
 from minilora.text import Batch
 from minilora.train.diverge import first_non_finite
@@ -84,7 +84,8 @@ def train_step(
         norm = clip_grad_norm_(optimizer.parameters, math.inf if clip is None else clip)
         if not math.isfinite(norm):
             grads = {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
-            raise DivergenceError(f"the gradient of {_non_finite(grads)} is not finite. {ADVICE}")
+            which = _non_finite(grads) or "all parameters together"
+            raise DivergenceError(f"the gradient of {which} is not finite. {ADVICE}")
         with np.errstate(over="ignore", invalid="ignore"):
             optimizer.step()
         updated = {name: p.data for name, p in model.named_parameters() if p.requires_grad}
@@ -122,8 +123,6 @@ def loss_and_gradients(
     DivergenceError
         The loss is NaN or infinite; names the module it first appears in.
     """
-    if batch.labels is None:
-        raise DataError("train: the batch has no labels; training needs them: pack it with labels=")
     n_targets, threads = max(1, batch.n_targets), thread_count(threads)
     total, sums = 0.0, Gradients()
     for part in batch.shards(micro_batches):

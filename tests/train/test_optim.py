@@ -44,6 +44,17 @@ def test_a_step_goes_downhill(make, rng):
     assert np.square(p.data).sum() < before / 2
 
 
+@pytest.mark.parametrize(("nesterov", "steps"), [(False, [1.0, 1.5]), (True, [1.5, 1.75])])
+def test_momentum_adds_up_gradients_and_nesterov_looks_ahead(nesterov, steps):
+    p = Tensor(np.zeros(1), requires_grad=True)
+    optimizer = SGD([p], lr=1.0, momentum=0.5, nesterov=nesterov)
+    for expected in steps:
+        before = p.data.copy()
+        p.grad = np.ones(1)
+        optimizer.step()
+        np.testing.assert_array_equal(before - p.data, [expected])
+
+
 def test_parameters_are_updated_in_place(make, rng):
     (p,) = parameters(rng, [(5,)])
     array, before = p.data, p.data.copy()

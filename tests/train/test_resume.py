@@ -187,10 +187,9 @@ def test_parameters_of_another_shape_are_named(tagger, data, state):
         fit(adapted(tagger), *data, SETTINGS, resume=TrainerState(arrays, state.meta))
 
 
-def test_a_state_of_another_version_is_refused(tagger, data, state):
-    newer = TrainerState(state.arrays, state.meta | {"format": 2})
+def test_a_state_of_another_version_is_refused(state):
     with pytest.raises(CheckpointError, match="has format 2; expected 1"):
-        fit(adapted(tagger), *data, SETTINGS, resume=newer)
+        TrainerState(state.arrays, state.meta | {"format": 2})
 
 
 SCRIPT = """
