@@ -2,6 +2,13 @@
 
 from minilora.analysis.amplification import Amplification as Amplification
 from minilora.analysis.amplification import amplification as amplification
+from minilora.analysis.compare import Comparison as Comparison
+from minilora.analysis.compare import compare_adapters as compare_adapters
+from minilora.analysis.compare import compare_with_full as compare_with_full
+from minilora.analysis.extract import Extracted as Extracted
+from minilora.analysis.extract import extract as extract
+from minilora.analysis.gradients import GradientRank as GradientRank
+from minilora.analysis.gradients import GradientRanks as GradientRanks
 from minilora.analysis.inspect import inspect_updates as inspect_updates
 from minilora.analysis.intruders import Intruders as Intruders
 from minilora.analysis.intruders import find_intruders as find_intruders
@@ -9,10 +16,14 @@ from minilora.analysis.intruders import mitigate_intruders as mitigate_intruders
 from minilora.analysis.ledger import Cost as Cost
 from minilora.analysis.ledger import Ledger as Ledger
 from minilora.analysis.ledger import ledger as ledger
+from minilora.analysis.rank_rules import RULES as RULES
+from minilora.analysis.rank_rules import RankRule as RankRule
 from minilora.analysis.report import AdapterReport as AdapterReport
 from minilora.analysis.report import BaseReport as BaseReport
 from minilora.analysis.report import Grid as Grid
 from minilora.analysis.report import LayerReport as LayerReport
+from minilora.analysis.resize import Resized as Resized
+from minilora.analysis.resize import resize as resize
 from minilora.analysis.similarity import Phi as Phi
 from minilora.analysis.similarity import Similarity as Similarity
 from minilora.analysis.similarity import similarity as similarity

@@ -15,32 +15,21 @@ _ROWS = 512
 """Rows that are turned into float32 or float64 at a time: weights are often kept in less."""
 
 
-def find_weight(names: Collection[str], path: str) -> str:
-    """The tensor that is the weight of the layer at ``path``.
+def find_tensor(names: Collection[str], name: str) -> str | None:
+    """The one of ``names`` that means the tensor ``name`` of another checkpoint; None if none does.
 
     A checkpoint of the bare encoder leaves out the first names (``encoder.layer.0...`` for
-    ``bert.encoder.layer.0...``), one of a larger model has more; a tensor fits when one of the two
-    names is the end of the other, from a dot on. Of several, the longest.
-
-    Raises
-    ------
-    CheckpointError
-        When nothing fits, or several tensors fit equally well.
+    ``bert.encoder.layer.0...``), one of a larger model has more: two names mean one tensor when one
+    is the end of the other, from a dot on. Of several that are shorter the longest is meant; of
+    several that are longer none is.
     """
-    parts = f"{path}.weight".split(".")
+    parts = name.split(".")
     for skipped in range(len(parts) - 1):
-        name = ".".join(parts[skipped:])
-        if name in names:
-            return name
-    longer = [name for name in names if name.endswith(f".{path}.weight")]
-    if len(longer) == 1:
-        return longer[0]
-    found = f"fits {' and '.join(longer)}" if longer else "is not there"
-    known = [name.removesuffix(".weight") for name in names if name.endswith(".weight")]
-    raise CheckpointError(
-        f"base: the weight of {path} {found}; expected the model that the adapter was trained on."
-        f"{did_you_mean(path, known[:50])}"
-    )
+        shorter = ".".join(parts[skipped:])
+        if shorter in names:
+            return shorter
+    longer = [other for other in names if other.endswith(f".{name}")]
+    return longer[0] if len(longer) == 1 else None
 
 
 def base_weight(base: Mapping[str, Array], update: LowRankUpdate) -> Array:
@@ -51,7 +40,14 @@ def base_weight(base: Mapping[str, Array], update: LowRankUpdate) -> Array:
     CheckpointError
         When there is no such weight, or its shape is not the update's.
     """
-    W = base[find_weight(base, update.path)]
+    name = find_tensor(base.keys(), f"{update.path}.weight")
+    if name is None:
+        known = [key.removesuffix(".weight") for key in base if key.endswith(".weight")]
+        raise CheckpointError(
+            f"base: holds no weight for {update.path}; expected the model that the adapter was "
+            f"trained on.{did_you_mean(update.path, known[:50])}"
+        )
+    W = base[name]
     if W.ndim > 2:  # a convolution (O, I, height, width)
         W = W.reshape(len(W), -1)
     if W.shape == update.shape[::-1] and (update.transposed or W.shape != update.shape):

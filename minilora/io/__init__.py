@@ -8,3 +8,7 @@ from minilora.io.peft import load_adapter as load_adapter
 from minilora.io.peft import read_adapter_config as read_adapter_config
 from minilora.io.peft import read_adapter_info as read_adapter_info
 from minilora.io.peft import save_adapter as save_adapter
+from minilora.io.updates import SavedUpdates as SavedUpdates
+from minilora.io.updates import new_updates as new_updates
+from minilora.io.updates import read_updates as read_updates
+from minilora.io.updates import write_updates as write_updates

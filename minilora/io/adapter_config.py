@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -74,7 +74,7 @@ def write_config(model: Module, *, base_model_name_or_path: str | None) -> dict[
     """What PEFT would write for the adapter that ``model`` carries, keys sorted."""
     adaptation = model.adaptation
     config: LoraConfig = adaptation.config
-    content = {f.name: _plain(getattr(config, f.name)) for f in fields(LoraConfig)}
+    content = config_content(config)
     if is_all_linear(config):
         content["target_modules"] = list(adaptation.paths)
     elif config.target_modules is None:
@@ -83,13 +83,24 @@ def write_config(model: Module, *, base_model_name_or_path: str | None) -> dict[
     if task in HEADS_BY_TASK:
         names = (*(config.modules_to_save or ()), *HEADS_BY_TASK[task])
         content["modules_to_save"] = list(dict.fromkeys(names))
-    content |= _UNUSED | {
+    content |= {
         "auto_mapping": None if task else _class_in_transformers(model),
         "base_model_name_or_path": base_model_name_or_path,
+        "task_type": task,
+    }
+    return content
+
+
+def config_content(config: LoraConfig) -> dict[str, Any]:
+    """What PEFT would write for ``config`` when nothing is known of the model, keys sorted."""
+    content = {f.name: _plain(getattr(config, f.name)) for f in fields(LoraConfig)}
+    content |= _UNUSED | {
+        "auto_mapping": None,
+        "base_model_name_or_path": None,
         "inference_mode": True,
         "peft_type": "LORA",
         "peft_version": PEFT_VERSION,
-        "task_type": task,
+        "task_type": None,
     }
     return dict(sorted(content.items()))
 
@@ -105,8 +116,17 @@ def task_of(model: Module) -> str | None:
     return task if task not in HEADS_BY_TASK or "classifier" in saved else None
 
 
-def read_config(adapter_dir: Path) -> tuple[LoraConfig, dict[str, Any]]:
+def read_config(
+    adapter_dir: Path, *, apart_from: Collection[str] = ()
+) -> tuple[LoraConfig, dict[str, Any]]:
     """Read ``adapter_config.json``: what it means here, and all it says.
+
+    Parameters
+    ----------
+    adapter_dir
+        The adapter's folder.
+    apart_from
+        Settings that the caller sees to itself: the config is read as if they were off.
 
     Raises
     ------
@@ -120,9 +140,10 @@ def read_config(adapter_dir: Path) -> tuple[LoraConfig, dict[str, Any]]:
             "adapter_model.safetensors, as PEFT and minilora save them; check the path."
         )
     content = read_json(path, "the adapter's config")
-    _refuse_other_methods(path, content)
+    minded = {name: value for name, value in content.items() if name not in apart_from}
+    _refuse_other_methods(path, minded)
     _warn_of_defaults(path, content)
-    known = {f.name: content[f.name] for f in fields(LoraConfig) if f.name in content}
+    known = {f.name: minded[f.name] for f in fields(LoraConfig) if f.name in minded}
     known["modules_to_save"] = _modules_to_save(content)
     for name in ("exclude_modules", "layers_to_transform", "layers_pattern"):
         if known.get(name) in ([], ""):

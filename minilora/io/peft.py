@@ -168,13 +168,7 @@ def read_adapter_info(adapter_dir: str | os.PathLike[str]) -> AdapterInfo:
     """
     folder = Path(adapter_dir)
     config, content = read_config(folder)
-    if (folder / PICKLED_FILE).exists() and not (folder / WEIGHTS_FILE).exists():
-        raise CheckpointError(
-            f"{folder / PICKLED_FILE}: is a pickle, which can run any code when it is opened; "
-            f"expected {WEIGHTS_FILE}; load the adapter in PEFT, where you trust it, and save it "
-            "with save_pretrained(folder), which writes safetensors."
-        )
-    metadata = read_metadata(folder / WEIGHTS_FILE)
+    metadata = read_metadata(weights_file(folder))
     return AdapterInfo(
         config=config,
         task_type=content.get("task_type"),
@@ -182,6 +176,17 @@ def read_adapter_info(adapter_dir: str | os.PathLike[str]) -> AdapterInfo:
         label_names=_label_names(folder, metadata),
         base_sha256=metadata.get(BASE),
     )
+
+
+def weights_file(folder: Path) -> Path:
+    """Where the tensors of an adapter folder are; refuses a folder that has only a pickle."""
+    if (folder / PICKLED_FILE).exists() and not (folder / WEIGHTS_FILE).exists():
+        raise CheckpointError(
+            f"{folder / PICKLED_FILE}: is a pickle, which can run any code when it is opened; "
+            f"expected {WEIGHTS_FILE}; load the adapter in PEFT, where you trust it, and save it "
+            "with save_pretrained(folder), which writes safetensors."
+        )
+    return folder / WEIGHTS_FILE
 
 
 def _warn_of_lost_starts(who: str, model: Module) -> None:
