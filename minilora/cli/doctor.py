@@ -48,6 +48,7 @@ def run(words: Sequence[str]) -> int:
     """Show facts and checks; 0 if all checks passed, else 1."""
     parser = Parser(
         "minilora doctor",
+        usage="[--json]",
         description="Show what minilora runs on here, and check on a tiny model that it computes "
         "what it should.",
         epilog=EPILOG,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from minilora.cli.console import Console
 from minilora.cli.machine import ready_kernels
-from minilora.cli.parser import Parser, whole_number
+from minilora.cli.parser import Parser, add_speed_options
 from minilora.cli.scores import score_lines
 from minilora.cli.trained import add_model_options, load
 from minilora.text import encode_corpus, read_corpus
@@ -25,15 +25,15 @@ cut off or have no word pieces count as O. For data formats see minilora train -
 def run(words: Sequence[str]) -> int:
     """Print the scores of the model on the data that ``words`` name."""
     parser = Parser(
-        "minilora evaluate", description="Score a trained model on labelled data.", epilog=EPILOG
+        "minilora evaluate",
+        usage="--base DIR --adapter DIR --data FILE [options]",
+        description="Score a trained model on labelled data.",
+        epilog=EPILOG,
     )
     add_model_options(parser)
     data = parser.add_argument_group("data")
     data.add_argument("--data", metavar="FILE", required=True, help="labelled texts, as for train")
-    data.add_argument(
-        "--batch-size", type=whole_number, default=32, metavar="N", help="texts at a time (32)"
-    )
-    data.add_argument("--threads", type=whole_number, metavar="N", help="(default: all cores)")
+    add_speed_options(data)
     parser.add_argument("--json", action="store_true", help="print one JSON object instead")
     options = parser.parse(words)
     console = Console(as_json=options.json)

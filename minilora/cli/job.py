@@ -15,7 +15,7 @@ from minilora.cli.console import Console
 from minilora.cli.splits import Splits, describe, read_splits
 from minilora.cli.table import Cell, table
 from minilora.cli.train_options import PATHS, TrainOptions
-from minilora.errors import ConfigError
+from minilora.errors import CheckpointError, ConfigError
 from minilora.nn import (
     BertConfig,
     BertForSequenceClassification,
@@ -58,7 +58,7 @@ class Job:
         config = BertConfig.from_json(base / "config.json")
         max_length = _fitting_length(options.max_length, config)
         options = replace(options, max_length=max_length)
-        tokenizer = WordPieceTokenizer.from_pretrained(base)
+        tokenizer = read_tokenizer(base, config)
         console.say(f"minilora train: {options.method}, {options.task}, seed {options.seed}")
 
         console.heading("data")
@@ -132,6 +132,23 @@ class Job:
                 )
 
 
+def read_tokenizer(folder: Path, config: BertConfig) -> WordPieceTokenizer:
+    """The tokenizer beside a model, if the model has an embedding for each of its pieces.
+
+    Raises
+    ------
+    CheckpointError
+        There is none, it is damaged, or belongs to a larger vocabulary.
+    """
+    tokenizer = WordPieceTokenizer.from_pretrained(folder)
+    if max(tokenizer.vocab.values()) >= config.vocab_size:
+        raise CheckpointError(
+            f"{folder}: the vocabulary has {tokenizer.vocab_size:,} word pieces, the model "
+            f"embeddings for {config.vocab_size:,}; put the tokenizer files that belong to it there"
+        )
+    return tokenizer
+
+
 def parameter_lines(model: Any) -> list[str]:
     """A table for people: what is trained of what."""
     totals: dict[str, list[int]] = {}
@@ -158,6 +175,8 @@ def _make_model(options: TrainOptions, labels: Sequence[str], console: Console) 
     rng = np.random.default_rng(options.seed)
     model = MODELS[options.task].from_pretrained(options.base, labels=labels, rng=rng)
     fresh = {name.removeprefix("bert.").split(".")[0] for name in model.started_at_random}
+    if "classifier" not in fresh:
+        console.note("the base has a classifier for as many labels: training starts from it")
     if "pooler" in fresh:
         console.note("the base has no pooler: it starts at random, as the classifier does")
     saved = ["classifier", *(["pooler"] if "pooler" in fresh else [])]

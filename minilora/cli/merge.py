@@ -36,6 +36,7 @@ def run(words: Sequence[str]) -> int:
     """Write the merged model; 0 if it computes what the adapter did, else 1."""
     parser = Parser(
         "minilora merge",
+        usage="--base DIR --adapter DIR --out DIR [options]",
         description="Fold an adapter into its base, and write a plain Hugging Face folder.",
         epilog=EPILOG,
     )

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from minilora.analysis.plots import TrainingRun, training_report
 from minilora.cli.job import Job
 from minilora.cli.scores import MAIN_SCORE, headline
 from minilora.cli.table import table
@@ -57,7 +56,7 @@ class Outcome:
                 (path / name).unlink(missing_ok=True)  # of an attempt that was interrupted
             save_pretrained(self.job.model, path)
         with replacing(path / REPORT) as file:
-            file.write(training_report(self._figure()))
+            file.write(self._draw())
         self.folder.record(status="finished", results=self.to_json())
 
     def to_json(self) -> dict[str, Any]:
@@ -111,7 +110,10 @@ class Outcome:
             lines.append(f"minilora merge {model} --out {out}-merged")
         return lines
 
-    def _figure(self) -> TrainingRun:
+    def _draw(self) -> bytes:
+        # Not above: matplotlib takes half a second, which --help and mistakes need not wait for.
+        from minilora.analysis.plots import TrainingRun, training_report
+
         options, best = self.job.options, self.history.best
         assert best is not None
         trained, total = count_parameters(self.job.model)
@@ -121,7 +123,7 @@ class Outcome:
         confusion = shown.get("confusion")
         split = "test" if self.test else "dev"
         steps = self.history.steps
-        return TrainingRun(
+        run = TrainingRun(
             title=_title(options),
             facts=(
                 f"{trained:,} of {total:,} parameters trained ({trained / total:.2%}) · "
@@ -137,6 +139,7 @@ class Outcome:
             classes=shown.get("types") or shown.get("classes") or {},
             confusion=None if confusion is None else np.array(confusion),
         )
+        return training_report(run)
 
 
 def _title(options: TrainOptions) -> str:

@@ -20,12 +20,14 @@ class Parser(argparse.ArgumentParser):
         self,
         prog: str,
         *,
-        description: str = "",
-        epilog: str = "",
+        usage: str,
+        description: str,
+        epilog: str,
         argument_default: str | None = None,
     ) -> None:
         super().__init__(
             prog=prog,
+            usage=f"{prog} {usage}",
             description=description,
             epilog=epilog,
             argument_default=argument_default,
@@ -55,6 +57,23 @@ class Parser(argparse.ArgumentParser):
         if not message.startswith("argument "):
             where, separator, what = self.prog, ": ", message
         raise ConfigError(f"{where}{separator}{what}; see {self.prog} --help")
+
+
+def add_speed_options(group: argparse._ActionsContainer) -> None:
+    """Add what inference needs to know besides the model."""
+    group.add_argument(
+        "--batch-size",
+        type=whole_number,
+        default=32,
+        metavar="N",
+        help="texts at a time (default 32)",
+    )
+    group.add_argument(
+        "--threads",
+        type=whole_number,
+        metavar="N",
+        help="cores to use (default: MINILORA_THREADS, else all)",
+    )
 
 
 def whole_number(text: str) -> int:

@@ -9,7 +9,7 @@ from typing import Any
 
 from minilora.cli.console import Console, paint
 from minilora.cli.machine import ready_kernels
-from minilora.cli.parser import Parser, whole_number
+from minilora.cli.parser import Parser, add_speed_options
 from minilora.cli.table import display_width, pad
 from minilora.cli.texts import Text, read_texts, to_corpus
 from minilora.cli.trained import add_model_options, load
@@ -34,16 +34,16 @@ COLOURS = ("cyan", "yellow", "green", "magenta", "blue", "red")  # of entity typ
 def run(words: Sequence[str]) -> int:
     """Print what the model says of the texts that ``words`` name."""
     parser = Parser(
-        "minilora predict", description="Label texts with a trained model.", epilog=EPILOG
+        "minilora predict",
+        usage="--base DIR --adapter DIR [options] [TEXT ...]",
+        description="Label texts with a trained model.",
+        epilog=EPILOG,
     )
     parser.add_argument("texts", metavar="TEXT", nargs="*", help="a text to label")
     add_model_options(parser)
     data = parser.add_argument_group("data")
     data.add_argument("--input", metavar="FILE", help="texts to label")
-    data.add_argument(
-        "--batch-size", type=whole_number, default=32, metavar="N", help="texts at a time (32)"
-    )
-    data.add_argument("--threads", type=whole_number, metavar="N", help="(default: all cores)")
+    add_speed_options(data)
     parser.add_argument("--json", action="store_true", help="print one JSON object instead")
     options = parser.parse(words)
     console = Console(as_json=options.json, notes_aside=True)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from minilora.cli.console import Console
-from minilora.cli.job import MODELS
+from minilora.cli.job import MODELS, read_tokenizer
 from minilora.cli.parser import Parser, names, one_of, whole_number
 from minilora.errors import CheckpointError, ConfigError
 from minilora.io import AdapterInfo, AdapterWarning, load_adapter, read_adapter_info
@@ -110,7 +110,8 @@ def run_record(folder: Path) -> dict[str, Any]:
 def _load_adapted(folder: Path, options: argparse.Namespace, console: Console) -> Trained:
     info, record = read_adapter_info(folder), run_record(folder)
     base = Path(options.base) if options.base else _base_of(folder, info, console)
-    task = options.task or TASKS.get(info.task_type or "") or record.get("settings", {}).get("task")
+    said = TASKS.get(info.task_type or "") or record.get("settings", {}).get("task")
+    task = _settle_task(folder, options.task, said)
     if task is None:
         raise ConfigError(
             f"{folder}: does not say what task it is for (task_type {info.task_type!r}); "
@@ -139,7 +140,7 @@ def _load_whole(folder: Path, options: argparse.Namespace, console: Console) -> 
     if options.adapter and options.base:
         console.note(f"{folder} holds a whole model, so --base is not needed")
     architectures = BertConfig.from_json(folder / "config.json").extra.get("architectures") or [""]
-    task = options.task or ARCHITECTURES.get(architectures[0])
+    task = _settle_task(folder, options.task, ARCHITECTURES.get(architectures[0]))
     if task is None:
         raise ConfigError(
             f"{folder}: is a {architectures[0] or 'model of no stated kind'}, not trained for a "
@@ -148,6 +149,12 @@ def _load_whole(folder: Path, options: argparse.Namespace, console: Console) -> 
         )
     model = MODELS[task].from_pretrained(folder, labels=options.labels)
     return _trained(model, folder, task, options, record)
+
+
+def _settle_task(folder: Path, asked: Task | None, said: Task | None) -> Task | None:
+    if asked and said and asked != said:
+        raise ConfigError(f"--task: is {asked}, but {folder} was trained for {said}; leave it out")
+    return asked or said
 
 
 def _trained(
@@ -160,7 +167,7 @@ def _trained(
             f"--max-length: got {max_length}; expected 3 to {longest}, for which the model has "
             "positions"
         )
-    return Trained(model, WordPieceTokenizer.from_pretrained(base), task, max_length, base)
+    return Trained(model, read_tokenizer(base, model.config), task, max_length, base)
 
 
 def _base_of(folder: Path, info: AdapterInfo, console: Console) -> Path:

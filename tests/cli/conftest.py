@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from minilora import kernels
 from minilora.cli.main import main
 from minilora.nn import BertConfig, BertModel
 from minilora.storage import write_json, write_tensors
@@ -42,16 +43,15 @@ def write_base(folder: Path, **changes) -> Path:
     words = sorted({*texts.lower().split(), ".", "well", "now", "oh", "so"})
     letters = "abcdefghijklmnopqrstuvwxyz0123456789"
     vocab = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *words, *(f"##{c}" for c in letters)]
-    config = BertConfig(
-        vocab_size=len(vocab),
-        hidden_size=16,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        intermediate_size=32,
-        max_position_embeddings=32,
-        initializer_range=0.2,
-        **changes,
-    )
+    sizes = {
+        "vocab_size": len(vocab),
+        "hidden_size": 16,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "intermediate_size": 32,
+        "max_position_embeddings": 32,
+    }
+    config = BertConfig(**sizes | changes, initializer_range=0.2)
     model = BertModel(config, rng=np.random.default_rng(7))
     folder.mkdir(parents=True, exist_ok=True)
     write_tensors(folder / "model.safetensors", model.state_dict(), metadata={"format": "pt"})
@@ -60,9 +60,24 @@ def write_base(folder: Path, **changes) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session", autouse=True)
+def reference_kernels():
+    """Nothing here is about speed: no compiling, and no message that says so."""
+    before = kernels.active()
+    kernels.use("reference")
+    yield
+    kernels.use(before)
+
+
 @pytest.fixture(scope="session")
 def base(tmp_path_factory) -> Path:
     return write_base(tmp_path_factory.mktemp("base"))
+
+
+@pytest.fixture
+def make_base():
+    """A function that writes a base with other sizes: ``make_base(folder, hidden_size=8)``."""
+    return write_base
 
 
 @pytest.fixture(scope="session")

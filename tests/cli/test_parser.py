@@ -6,7 +6,7 @@ from minilora.errors import ConfigError
 
 @pytest.fixture
 def parser():
-    parser = Parser("minilora try")
+    parser = Parser("minilora try", usage="[TEXT ...]", description="Try.", epilog="")
     parser.add_argument("texts", nargs="*")
     parser.add_argument("--rank", type=whole_number)
     parser.add_argument("--rate", type=number)
