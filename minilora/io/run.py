@@ -237,7 +237,7 @@ def _check_free(folder: Path, *, overwrite: bool) -> None:
         if not overwrite:
             raise OutputError(
                 f"{folder}: holds a run already; expected a folder without one; choose another, "
-                "or say that this run is to be resumed or overwritten."
+                "go on with this run (--resume), or replace it (--overwrite)."
             )
     elif foreign := [name for name in OWN_FILES if (folder / name).exists()]:
         raise OutputError(

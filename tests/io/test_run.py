@@ -70,7 +70,7 @@ def test_an_entry_that_cannot_be_written_leaves_the_record_as_it_was(tmp_path):
 def test_a_folder_that_holds_a_run_is_refused_and_left_alone(tmp_path):
     leave_a_run(tmp_path)
     before = contents(tmp_path)
-    with pytest.raises(OutputError, match=r"holds a run already.*resumed or overwritten"):
+    with pytest.raises(OutputError, match=r"holds a run already.*--resume.*--overwrite"):
         RunFolder.create(tmp_path)
     assert contents(tmp_path) == before
 
