@@ -79,18 +79,8 @@ def train_step(
             micro_batches=micro_batches,
             label_smoothing=label_smoothing,
         )
-        for p in optimizer.parameters:
-            p.grad = sums.get(p)
-        norm = clip_grad_norm_(optimizer.parameters, math.inf if clip is None else clip)
-        if not math.isfinite(norm):
-            grads = {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
-            which = _non_finite(grads) or "all parameters together"
-            raise DivergenceError(f"the gradient of {which} is not finite. {ADVICE}")
-        with np.errstate(over="ignore", invalid="ignore"):
-            optimizer.step()
-        updated = {name: p.data for name, p in model.named_parameters() if p.requires_grad}
-        if bad := _non_finite(updated):
-            raise DivergenceError(f"{bad} is not finite after the update. {ADVICE}")
+        with np.errstate(over="ignore", invalid="ignore"):  # we look at the results instead
+            _update(model, optimizer, sums, clip)
     except DivergenceError as error:
         raise DivergenceError(f"train_step: {where}: {error}") from None
     finally:
@@ -142,6 +132,21 @@ def loss_and_gradients(
     return total, sums
 
 
+def _update(model: Any, optimizer: Optimizer, sums: Gradients, clip: float | None) -> None:
+    """Clip and step; raise DivergenceError where a gradient or a parameter is not finite."""
+    for p in optimizer.parameters:
+        p.grad = sums.get(p)
+    norm = clip_grad_norm_(optimizer.parameters, math.inf if clip is None else clip)
+    if not math.isfinite(norm):
+        grads = {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
+        which = _non_finite(grads) or "all parameters together"
+        raise DivergenceError(f"the gradient of {which} is not finite. {ADVICE}")
+    optimizer.step()
+    updated = {name: p.data for name, p in model.named_parameters() if p.requires_grad}
+    if bad := _non_finite(updated):
+        raise DivergenceError(f"{bad} is not finite after the update. {ADVICE}")
+
+
 def _forward(
     model: Any, shard: Batch, seed: int | None, n_targets: int, label_smoothing: float
 ) -> Tensor:
@@ -151,7 +156,7 @@ def _forward(
 
 
 def _there_and_back(forward: Callable[[], Tensor]) -> tuple[float, Gradients]:
-    with np.errstate(over="ignore", invalid="ignore"):  # we look at the result instead
+    with np.errstate(over="ignore", invalid="ignore"):  # this thread's own
         loss = forward()
         return loss.item(), gradients(loss)
 
