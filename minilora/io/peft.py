@@ -23,7 +23,7 @@ from minilora.io.fingerprint import base_fingerprint
 from minilora.io.model_card import model_card
 from minilora.io.peft_names import PREFIX, plain_names, trained_parameters
 from minilora.nn import Module, Parameter
-from minilora.nn.fit import listed
+from minilora.nn.fit import listed, second_names
 from minilora.storage import read_metadata, read_tensors, replacing, write_json, write_tensors
 
 WEIGHTS_FILE = "adapter_model.safetensors"
@@ -140,6 +140,8 @@ def load_adapter(
             raise
         raise CheckpointError(f"{folder}: {error}{_other_base(info)}") from error
     expected = trained_parameters(model)
+    for name in second_names(model):  # PEFT saves a shared bias under all of its names
+        found.pop(name, None)
     misfits = _misfits(expected, found) or _disagreements(model, info, check_base=check_base)
     if misfits:
         eject(model)

@@ -73,7 +73,7 @@ def fit(model: Module, tensors: Mapping[str, Array], *, may_lack: Collection[str
 def _untied(model: Module, tensors: Mapping[str, Array]) -> tuple[dict[str, Array], list[str]]:
     """Tensors without second copies of parameters that the model shares, and copies that differ."""
     left, misfits = dict(tensors), []
-    for name, first in _second_names(model).items():
+    for name, first in second_names(model).items():
         copy = left.pop(normalised(name), None)
         if copy is None:
             continue
@@ -83,7 +83,7 @@ def _untied(model: Module, tensors: Mapping[str, Array]) -> tuple[dict[str, Arra
     return left, misfits
 
 
-def _second_names(model: Module) -> dict[str, str]:
+def second_names(model: Module) -> dict[str, str]:
     """For each further name of a shared parameter, the one `named_parameters` lists it under."""
     firsts = {id(parameter): name for name, parameter in model.named_parameters()}
     names = {

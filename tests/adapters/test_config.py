@@ -46,9 +46,9 @@ def test_the_scale_of_a_layer_uses_its_own_rank_under_rslora():
     assert config.scaling_of("value") == 7 / 3
 
 
-@pytest.mark.parametrize("names", [["query", "value"], {"value", "query"}, ("query", "value")])
-def test_names_come_as_any_collection(names):
-    assert LoraConfig(target_modules=names).target_modules == ("query", "value")
+@pytest.mark.parametrize("names", [["a", "b", "c"], {"b", "c", "a"}, ("a", "b", "c")])
+def test_names_come_as_any_collection_and_a_set_is_sorted(names):
+    assert LoraConfig(target_modules=names).target_modules == ("a", "b", "c")
 
 
 def test_a_name_given_twice_counts_once():

@@ -288,9 +288,7 @@ def test_an_adapter_for_a_wider_base_says_so(make_tiny, stir, tmp_path, rng):
     wide = make_tiny(hidden_size=16)
     inject(wide, CONFIG, rng=rng)
     save_adapter(wide, tmp_path, base_model_name_or_path="org/wide")
-    with pytest.raises(
-        CheckpointError, match=r"model\? It names 'org/wide'"
-    ) as caught:
+    with pytest.raises(CheckpointError, match=r"model\? It names 'org/wide'") as caught:
         load_adapter(make_tiny(), tmp_path)
     assert "lora_A.weight is (5, 16) in the file, (5, 8) here" in str(caught.value)
 
@@ -369,6 +367,14 @@ def test_copies_of_a_saved_bias_that_peft_writes_are_passed_over(make_tiny, tmp_
     twin = make_tiny()
     load_adapter(twin, tmp_path)
     assert np.array_equal(twin.classifier.bias.data, model.classifier.bias.data)
+
+
+def test_the_second_name_of_a_shared_bias_is_passed_over(make_tiny, tmp_path, rng):
+    model = make_tiny(BertForMaskedLM)
+    inject(model, LoraConfig(bias="all"), rng=rng)
+    save_adapter(model, tmp_path)
+    edit_tensors(tmp_path, put("cls.predictions.decoder.bias", np.full(30, 9.0)))
+    load_adapter(make_tiny(BertForMaskedLM), tmp_path)
 
 
 def test_two_adapters_in_one_file_are_refused(make_tiny, saved):

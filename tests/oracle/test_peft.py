@@ -47,6 +47,7 @@ TINY = {
     "one layer": {"target_modules": ["dense"], "layers_to_transform": [1]},
     "expression": {"target_modules": r".*\.0\..*(key|dense)", "exclude_modules": ["output.dense"]},
     "norms": {"modules_to_save": ["classifier", "LayerNorm"]},
+    "all linear": {"target_modules": "all-linear", "modules_to_save": ["classifier"]},
 }
 
 
