@@ -11,8 +11,6 @@ import functools
 import math
 
 import numpy as np
-from scipy.integrate import quad
-from scipy.optimize import brentq
 
 from minilora._types import Array, Shape
 from minilora.errors import ConfigError, NumericError, ShapeError
@@ -39,6 +37,9 @@ def marchenko_pastur_median(beta: float) -> float:
     ConfigError
         If β is not in (0, 1].
     """
+    from scipy.integrate import quad  # here: to load these takes longer than all the rest
+    from scipy.optimize import brentq
+
     if not 0 < beta <= 1:
         raise ConfigError(f"marchenko_pastur_median: beta={beta} must lie in (0, 1].")
     a, b = (1 - math.sqrt(beta)) ** 2, (1 + math.sqrt(beta)) ** 2
