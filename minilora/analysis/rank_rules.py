@@ -134,11 +134,11 @@ class RankRule:
     def rank(self, S: Array, shape: Shape) -> int:
         """How many of the singular values S (k,) of a matrix (m, n) to keep: 1 to k.
 
-        At least 1, since a LoRA of rank 0 has no files' form.
+        1 of a zero matrix, whatever the rule, since no file holds a LoRA of rank 0.
         """
         rule, _ = RULES[self.name]
         k = rule(S, self.value, shape)
-        return min(max(k, 1), len(S))
+        return min(max(k, 1), len(S)) if S.any() else 1
 
 
 def _check_share(rule: str, share: float) -> None:
