@@ -8,8 +8,8 @@ from minilora.errors import DataError, did_you_mean
 from minilora.text.corpus import Example
 
 
-def fields_to_read(names: Collection[str], where: str, *, labelled: bool) -> list[str]:
-    """``label`` if ``labelled``, and ``text``, or ``text_a`` and ``text_b``, out of ``names``.
+def fields_to_read(names: Collection[str], subject: str, *, labelled: bool) -> list[str]:
+    """Of ``names``, ``label`` if ``labelled``, and ``text``, or ``text_a`` and ``text_b``.
 
     Raises
     ------
@@ -21,7 +21,7 @@ def fields_to_read(names: Collection[str], where: str, *, labelled: bool) -> lis
     for name in wanted:
         if name not in names:
             raise DataError(
-                f"{where}: has no {name!r}; {' and '.join(wanted)} were expected by these names."
+                f"{subject} has no {name!r}; {' and '.join(wanted)} were expected by these names."
                 f"{did_you_mean(name, names)}"
             )
     return wanted

@@ -20,7 +20,8 @@ def read_examples(lines: Iterable[str], path: Path, *, labelled: bool) -> list[E
     examples = []
     for line, row in _objects(lines, path):
         where = f"{path}:{line}"
-        fields = {name: row[name] for name in fields_to_read(row, where, labelled=labelled)}
+        names = fields_to_read(row, f"{where}: the object", labelled=labelled)
+        fields = {name: row[name] for name in names}
         if type(fields.get("label")) is int:
             fields["label"] = str(fields["label"])
         for name, value in fields.items():

@@ -81,12 +81,12 @@ def named_tokens(sources: TokenSources) -> dict[str, Json]:
 
 def added_tokens(sources: TokenSources, vocab: dict[str, int]) -> tuple[AddedToken, ...]:
     """All added tokens; those that are new to the vocabulary get the next ids."""
-    named, extra = list(named_tokens(sources).values()), _extra_tokens(sources)
-    tokens = {token["content"]: token for token in _listed_tokens(sources, [*named, *extra])}
-    for token in (
-        *(t for t in named if t["content"] in vocab),
-        *extra,
-    ):  # no [MASK] in it: no [MASK]
+    named, extra = named_tokens(sources), _extra_tokens(sources)
+    tokens = {t["content"]: t for t in _listed_tokens(sources, [*named.values(), *extra])}
+    for role, token in named.items():
+        if role in sources.roles or token["content"] in vocab:  # [MASK], say, may not exist
+            tokens.setdefault(token["content"], token)
+    for token in extra:
         tokens.setdefault(token["content"], token)
 
     added, next_id = [], len(vocab)

@@ -21,8 +21,10 @@ from minilora.text.tokenizer_files import read_tokenizer
 from minilora.text.truncation import fitted_lengths
 from minilora.text.wordpiece import WordPiece
 
-N_CACHED = 2**16
-"""How many stretches of text without a space are remembered with their pieces."""
+N_REMEMBERED = 2**16
+"""How many stretches of text without a space are kept with their pieces, since words recur."""
+LONGEST_REMEMBERED = 40
+"""Longer stretches are hardly met again."""
 
 
 class WordPieceTokenizer:
@@ -80,7 +82,7 @@ class WordPieceTokenizer:
         self._find_normalized = Finder(
             (token for token in added if token.normalized), spelling=settings.normalizer
         )
-        self._cached_pieces = lru_cache(N_CACHED)(self._pieces_of_words)
+        self._remembered = lru_cache(N_REMEMBERED)(self._pieces_of_words)
 
     @classmethod
     def from_pretrained(cls, folder: str | Path) -> WordPieceTokenizer:
@@ -187,9 +189,9 @@ class WordPieceTokenizer:
             elif self._find_normalized.tokens:
                 yield from self._normalized_words(part)
             else:
-                # No step looks beyond a space, so each stretch between two can be remembered.
-                for stretch in part.split(" "):
-                    yield from self._cached_pieces(stretch)
+                for stretch in part.split(" "):  # no step looks beyond a space
+                    short = len(stretch) <= LONGEST_REMEMBERED
+                    yield from (self._remembered if short else self._pieces_of_words)(stretch)
 
     def _normalized_words(self, text: str) -> Iterator[tuple[int, ...]]:
         for part in self._find_normalized(self.settings.normalizer(text)):
