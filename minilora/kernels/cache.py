@@ -33,13 +33,13 @@ def cache_dir() -> Path:
     The default is ``minilora`` in ``XDG_CACHE_HOME`` (``~/.cache``); where nothing can be written,
     a temporary folder. A new folder replaces those of other versions that were unused for a day.
     """
-    folder = _root() / f"kernels-{_key()}"
     try:
+        folder = _root() / f"kernels-{_key()}"
         new = not folder.exists()
         folder.mkdir(parents=True, exist_ok=True)
         os.utime(folder)  # in use
         tempfile.TemporaryFile(dir=folder).close()
-    except OSError:
+    except (OSError, RuntimeError):  # RuntimeError: no home folder
         return _temporary()
     if new:
         _remove_unused(folder)

@@ -1,7 +1,7 @@
 """How loops are compiled: serially, without the GIL, and into a cache that cannot go stale.
 
-No loop is compiled with fastmath. Where a sum may be reordered, or a product and a sum rounded at
-once, the code says so itself: `minilora.kernels.sums`, `minilora.kernels.elementary.fma`.
+No kernel is compiled with fastmath. Where a sum may be reordered, or a product and a sum rounded
+at once, the code says so itself: `minilora.kernels.sums`, `minilora.kernels.elementary.fma`.
 """
 
 from __future__ import annotations

@@ -10,10 +10,10 @@ from minilora._types import Array
 from minilora.kernels.boundary import check_packing, plain, plain_indices
 from minilora.kernels.elementary import exp
 from minilora.kernels.jit import inner, kernel
-from minilora.kernels.packed_forward import BLOCK, drop_entries, dropout_arguments, scratch
+from minilora.kernels.packed_forward import BLOCK, Drop, drop_arguments, drop_entries, scratch
 from minilora.kernels.products import (
     Index,
-    add_product_of_rows,
+    add_product,
     copy_head,
     matrix,
     multiply,
@@ -22,7 +22,7 @@ from minilora.kernels.products import (
 )
 from minilora.kernels.sums import dot
 
-_0, _4, _LANES = np.uintp(0), np.uintp(4), np.uintp(16)
+_2, _4, _LANES = np.uintp(2), np.uintp(4), np.uintp(16)
 
 
 def attention_backward(
@@ -43,10 +43,9 @@ def attention_backward(
     lse = plain(lse, q, (len(q), n_heads))
     offsets = plain_indices(offsets, offsets.shape)
     check_packing(q, offsets, n_heads)
+    drop, space = drop_arguments(q, dropout_p, seed), scratch(q, offsets, n_heads, 11)
     dq, dk, dv = np.empty_like(q), np.empty_like(q), np.empty_like(q)
-    drop = dropout_arguments(q, dropout_p, seed)
-    space = scratch(q, offsets, n_heads, 10)
-    _attention_backward(dout, q, k, v, out, lse, offsets, *drop, space, dq, dk, dv)
+    _attention_backward(dout, q, k, v, out, lse, offsets, drop, space, dq, dk, dv)
     return dq, dk, dv
 
 
@@ -59,9 +58,7 @@ def _attention_backward(
     out: Array,
     lse: Array,
     offsets: Array,
-    start: np.uint64,
-    threshold: np.uint64,
-    kept: float,
+    drop: Drop,
     space: Array,
     dq: Array,
     dk: Array,
@@ -72,58 +69,56 @@ def _attention_backward(
     width = up(K, _4)
     one, scale = q.dtype.type(1), q.dtype.type(1 / math.sqrt(K))
     for n in range(offsets.size - 1):
-        first, L = np.uintp(offsets[n]), np.uintp(offsets[n + 1] - offsets[n])
-        keys = matrix(space[0], up(L, _4), width)
-        values = matrix(space[1], up(L, _4), width)
-        dkeys = matrix(space[2], up(L, _4), width)
-        dvalues = matrix(space[3], up(L, _4), width)
+        first, last = np.uintp(offsets[n]), np.uintp(offsets[n + 1])
+        rows = up(last - first, _4)
+        keys, values = matrix(space[0], rows, width), matrix(space[1], rows, width)
+        dkeys, dvalues = matrix(space[2], rows, width), matrix(space[3], rows, width)
         for h in range(H):
-            copy_head(k, first, h * K, L, K, keys)
-            copy_head(v, first, h * K, L, K, values)
+            copy_head(k[first:last], h, K, one, keys)
+            copy_head(v[first:last], h, K, one, values)
             dkeys[:] = dvalues[:] = q.dtype.type(0)
-            for i in range(_0, L, BLOCK):
-                t, size = first + i, min(BLOCK, L - i)
-                queries = matrix(space[4], width, up(size, _LANES))
-                douts = matrix(space[5], width, up(size, _LANES))
-                P = matrix(space[6], up(L, _4), up(size, _LANES))
-                dP = matrix(space[7], up(L, _4), up(size, _LANES))
-                dqueries = matrix(space[8], width, up(size, _LANES))
-                stats = matrix(space[9], np.uintp(2), up(size, _LANES))
-                transpose_head(q, t, h * K, size, K, scale, queries)
-                transpose_head(dout, t, h * K, size, K, one, douts)
-                _statistics(dout, out, lse, t, h, size, K, stats)
-                multiply(keys, queries, P)
-                multiply(values, douts, dP)
-                if threshold > 0:
-                    drop_entries(dP, t, h, H, start, threshold, kept)
-                _softmax_backward(P, dP, L, stats[0], stats[1])
-                if threshold > 0:
-                    drop_entries(P, t, h, H, start, threshold, kept)
-                multiply(keys.T, dP, dqueries)
-                add_product_of_rows(dP, queries, dkeys)
-                add_product_of_rows(P, douts, dvalues)
-                _transpose_back(dqueries, scale, t, h * K, size, K, dq)
-            _copy_back(dkeys, first, h * K, L, K, dk)
-            _copy_back(dvalues, first, h * K, L, K, dv)
+            for t in range(first, last, BLOCK):
+                block = slice(t, min(t + BLOCK, last))
+                columns = up(block.stop - t, _LANES)
+                queries, queries_T = _both_ways(q[block], h, K, scale, space[4], space[5])
+                douts, douts_T = _both_ways(dout[block], h, K, one, space[6], space[7])
+                P, dP = matrix(space[8], rows, columns), matrix(space[9], rows, columns)
+                stats = matrix(space[10], _2, columns)
+                _statistics(dout[block], out[block], lse[block], h, K, stats)
+                multiply(keys, queries_T, P)
+                multiply(values, douts_T, dP)
+                drop_entries(dP, t, h, H, drop)
+                _softmax_backward(P, dP, last - first, stats[0], stats[1])
+                drop_entries(P, t, h, H, drop)
+                add_product(dP, queries, dkeys)
+                add_product(P, douts, dvalues)
+                dqueries_T = queries_T  # which has served
+                multiply(keys.T, dP, dqueries_T)
+                _transpose_back(dqueries_T, h, K, scale, dq[block])
+            _copy_back(dkeys, h, K, dk[first:last])
+            _copy_back(dvalues, h, K, dv[first:last])
 
 
 @inner
-def _statistics(
-    dout: Array,
-    out: Array,
-    lse: Array,
-    t: Index,
-    h: Index,
-    size: Index,
-    K: Index,
-    stats: Array,
-) -> None:
+def _both_ways(
+    x: Array, h: Index, K: Index, scale: float, memory: Array, memory_T: Array
+) -> tuple[Array, Array]:
+    """Columns of head h, times ``scale``, as they are and transposed; padded with zeros."""
+    rows, width = up(np.uintp(x.shape[0]), _LANES), up(K, _4)
+    y, y_T = matrix(memory, rows, width), matrix(memory_T, width, rows)
+    copy_head(x, h, K, scale, y)
+    transpose_head(x, h, K, scale, y_T)
+    return y, y_T
+
+
+@inner
+def _statistics(dout: Array, out: Array, lse: Array, h: Index, K: Index, stats: Array) -> None:
     """Row 0: lse; row 1: δ = Σ dout · out; both 0 in the padding"""
     stats[:] = stats.dtype.type(0)
-    for i in range(size):
-        stats[0, i] = lse[t + i, h]
-        head = slice(h * K, h * K + K)
-        stats[1, i] = dot(dout[t + i][head], out[t + i][head])
+    head = slice(h * K, h * K + K)
+    for i in range(np.uintp(dout.shape[0])):
+        stats[0, i] = lse[i, h]
+        stats[1, i] = dot(dout[i][head], out[i][head])
 
 
 @inner
@@ -138,18 +133,16 @@ def _softmax_backward(P: Array, dP: Array, L: Index, lse: Array, delta: Array) -
 
 
 @inner
-def _transpose_back(
-    x: Array, scale: float, first: Index, left: Index, rows: Index, K: Index, y: Array
-) -> None:
-    """y[first : first + rows, left : left + K] = scale · xᵀ"""
-    for i in range(rows):
+def _copy_back(x: Array, h: Index, K: Index, y: Array) -> None:
+    """y[:, h K : (h + 1) K] = x, without its padding"""
+    for i in range(np.uintp(y.shape[0])):
         for d in range(K):
-            y[first + i, left + d] = x[d, i] * scale
+            y[i, h * K + d] = x[i, d]
 
 
 @inner
-def _copy_back(x: Array, first: Index, left: Index, rows: Index, K: Index, y: Array) -> None:
-    """y[first : first + rows, left : left + K] = x"""
-    for i in range(rows):
+def _transpose_back(x: Array, h: Index, K: Index, scale: float, y: Array) -> None:
+    """y[:, h K : (h + 1) K] = scale · xᵀ, without its padding"""
+    for i in range(np.uintp(y.shape[0])):
         for d in range(K):
-            y[first + i, left + d] = x[i, d]
+            y[i, h * K + d] = x[d, i] * scale

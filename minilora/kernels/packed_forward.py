@@ -8,18 +8,22 @@ block's matrices stay in the cache.
 from __future__ import annotations
 
 import math
+from typing import TypeAlias
 
 import numpy as np
 
 from minilora._types import Array
 from minilora.kernels import hashing
 from minilora.kernels.boundary import check_packing, plain, plain_indices
-from minilora.kernels.elementary import exp
+from minilora.kernels.elementary import exp, splitmix64
 from minilora.kernels.jit import inner, kernel
 from minilora.kernels.products import Index, copy_head, matrix, multiply, transpose_head, up
 
+Drop: TypeAlias = tuple[np.uint64, np.uint64, float]
+"""Start of the stream of random bits, threshold that an entry must reach, scale of what is kept."""
+
 BLOCK = np.uintp(128)
-_0, _4, _LANES = np.uintp(0), np.uintp(4), np.uintp(16)
+_0, _2, _4, _LANES = np.uintp(0), np.uintp(2), np.uintp(4), np.uintp(16)
 
 
 def attention(
@@ -30,14 +34,14 @@ def attention(
     k, v = plain(k, q, q.shape), plain(v, q, q.shape)
     offsets = plain_indices(offsets, offsets.shape)
     check_packing(q, offsets, n_heads)
+    drop, space = drop_arguments(q, dropout_p, seed), scratch(q, offsets, n_heads, 6)
     out, lse = np.empty_like(q), np.empty((len(q), n_heads), q.dtype)
-    drop = dropout_arguments(q, dropout_p, seed)
-    _attention(q, k, v, offsets, *drop, scratch(q, offsets, n_heads, 6), out, lse)
+    _attention(q, k, v, offsets, drop, space, out, lse)
     return out, lse
 
 
-def dropout_arguments(x: Array, p: float, seed: int) -> tuple[np.uint64, np.uint64, float]:
-    """Start of the stream, threshold and scale of what is kept, as `drop_entries` takes them."""
+def drop_arguments(x: Array, p: float, seed: int) -> Drop:
+    """What `drop_entries` needs to know."""
     return hashing.stream(seed), hashing.threshold(p), x.dtype.type(hashing.kept_scale(p))
 
 
@@ -50,41 +54,32 @@ def scratch(q: Array, offsets: Array, n_heads: int, n: int) -> Array:
 
 @kernel
 def _attention(
-    q: Array,
-    k: Array,
-    v: Array,
-    offsets: Array,
-    start: np.uint64,
-    threshold: np.uint64,
-    kept: float,
-    space: Array,
-    out: Array,
-    lse: Array,
+    q: Array, k: Array, v: Array, offsets: Array, drop: Drop, space: Array, out: Array, lse: Array
 ) -> None:
     H = np.uintp(lse.shape[1])
     K = np.uintp(q.shape[1]) // H
     width = up(K, _4)
-    scale = q.dtype.type(1 / math.sqrt(K))
+    one, scale = q.dtype.type(1), q.dtype.type(1 / math.sqrt(K))
     for n in range(offsets.size - 1):
-        first, L = np.uintp(offsets[n]), np.uintp(offsets[n + 1] - offsets[n])
-        keys = matrix(space[0], up(L, _4), width)
-        values = matrix(space[1], up(L, _4), width)
+        first, last = np.uintp(offsets[n]), np.uintp(offsets[n + 1])
+        rows = up(last - first, _4)
+        keys, values = matrix(space[0], rows, width), matrix(space[1], rows, width)
         for h in range(H):
-            copy_head(k, first, h * K, L, K, keys)
-            copy_head(v, first, h * K, L, K, values)
-            for i in range(_0, L, BLOCK):
-                t, size = first + i, min(BLOCK, L - i)
-                queries = matrix(space[2], width, up(size, _LANES))
-                P = matrix(space[3], up(L, _4), up(size, _LANES))
-                outputs = matrix(space[4], width, up(size, _LANES))
-                stats = matrix(space[5], np.uintp(2), up(size, _LANES))
-                transpose_head(q, t, h * K, size, K, scale, queries)
+            copy_head(k[first:last], h, K, one, keys)
+            copy_head(v[first:last], h, K, one, values)
+            for t in range(first, last, BLOCK):
+                block = slice(t, min(t + BLOCK, last))
+                columns = up(block.stop - t, _LANES)
+                queries = matrix(space[2], width, columns)
+                P = matrix(space[3], rows, columns)
+                outputs = matrix(space[4], width, columns)
+                stats = matrix(space[5], _2, columns)
+                transpose_head(q[block], h, K, scale, queries)
                 multiply(keys, queries, P)
-                _exponentials(P, L, stats[0], stats[1])
-                if threshold > 0:
-                    drop_entries(P, t, h, H, start, threshold, kept)
+                _exponentials(P, last - first, stats[0], stats[1])
+                drop_entries(P, t, h, H, drop)
                 multiply(values.T, P, outputs)
-                _finish(outputs, stats[0], stats[1], t, h, size, K, out, lse)
+                _finish(outputs, stats[0], stats[1], h, K, out[block], lse[block])
 
 
 @inner
@@ -105,41 +100,25 @@ def _exponentials(S: Array, L: Index, top: Array, total: Array) -> None:
 
 
 @inner
-def _finish(
-    outputs: Array,
-    top: Array,
-    total: Array,
-    t: Index,
-    h: Index,
-    size: Index,
-    K: Index,
-    out: Array,
-    lse: Array,
-) -> None:
-    """out = outputsᵀ / total,   lse = max + log total"""
-    for i in range(size):
-        lse[t + i, h] = top[i] + out.dtype.type(math.log(total[i]))
-        scale = out.dtype.type(1) / total[i]
-        for d in range(K):
-            out[t + i, h * K + d] = outputs[d, i] * scale
-
-
-_splitmix64 = inner(hashing.splitmix64)
+def drop_entries(P: Array, t: Index, h: Index, H: Index, drop: Drop) -> None:
+    """P_ji ← P_ji · (0 or the scale of what is kept), for key j and query t + i"""
+    start, threshold, kept = drop
+    if threshold == 0:
+        return
+    zero = P.dtype.type(0)
+    for j in range(np.uintp(P.shape[0])):
+        for i in range(np.uintp(P.shape[1])):
+            bits = splitmix64(start, (((t + i) * H + h) << np.uintp(20)) + j)
+            P[j, i] *= kept if bits >> np.uintp(32) >= threshold else zero
 
 
 @inner
-def drop_entries(
-    P: Array,
-    t: Index,
-    h: Index,
-    H: Index,
-    start: np.uint64,
-    threshold: np.uint64,
-    kept: float,
+def _finish(
+    outputs: Array, top: Array, total: Array, h: Index, K: Index, out: Array, lse: Array
 ) -> None:
-    """P_ji ← P_ji · (kept or 0), for key j and query t + i"""
-    zero, shift = P.dtype.type(0), np.uintp(20)
-    for j in range(np.uintp(P.shape[0])):
-        for i in range(np.uintp(P.shape[1])):
-            bits = _splitmix64(start, (((t + i) * H + h) << shift) + j)
-            P[j, i] *= kept if bits >> np.uintp(32) >= threshold else zero
+    """out = outputsᵀ / total,   lse = max + log total"""
+    for i in range(np.uintp(out.shape[0])):
+        lse[i, h] = top[i] + out.dtype.type(math.log(total[i]))
+        scale = out.dtype.type(1) / total[i]
+        for d in range(K):
+            out[i, h * K + d] = outputs[d, i] * scale

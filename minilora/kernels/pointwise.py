@@ -9,12 +9,12 @@ import numpy as np
 from minilora._types import Array
 from minilora.kernels import hashing
 from minilora.kernels.boundary import plain
-from minilora.kernels.elementary import exp, fma, normal_tail
+from minilora.kernels.elementary import exp, fma, normal_tail, splitmix64
 from minilora.kernels.jit import inner, kernel
 
 _DENSITY = 1 / math.sqrt(2 * math.pi)  # φ(0)
-_SLOPE = math.sqrt(2 / math.pi)  # of the tanh form's argument, at 0
-_CUBIC = 0.044715
+_SLOPE = 2 * math.sqrt(2 / math.pi)  # 2u = _SLOPE x + _CUBIC x³
+_CUBIC = 0.044715 * _SLOPE
 
 
 def gelu(x: Array) -> Array:
@@ -61,7 +61,7 @@ def gelu_tanh(x: Array) -> Array:
 @kernel
 def _gelu_tanh(x: Array, y: Array) -> None:
     one = x.dtype.type(1)
-    slope, cubic = x.dtype.type(2 * _SLOPE), x.dtype.type(2 * _SLOPE * _CUBIC)
+    slope, cubic = x.dtype.type(_SLOPE), x.dtype.type(_CUBIC)
     for i in range(x.size):
         y[i] = x[i] * _sigmoid(x[i] * fma(cubic * x[i], x[i], slope), one)
 
@@ -78,7 +78,7 @@ def gelu_tanh_backward(dy: Array, x: Array) -> Array:
 @kernel
 def _gelu_tanh_backward(dy: Array, x: Array, dx: Array) -> None:
     one, three = x.dtype.type(1), x.dtype.type(3)
-    slope, cubic = x.dtype.type(2 * _SLOPE), x.dtype.type(2 * _SLOPE * _CUBIC)
+    slope, cubic = x.dtype.type(_SLOPE), x.dtype.type(_CUBIC)
     for i in range(x.size):
         square = cubic * x[i] * x[i]
         s = _sigmoid(x[i] * (square + slope), one)
@@ -89,9 +89,6 @@ def _gelu_tanh_backward(dy: Array, x: Array, dx: Array) -> None:
 def _sigmoid(z: float, one: float) -> float:
     e = exp(-abs(z))  # never overflows
     return (e if z < 0 else one) / (one + e)
-
-
-_splitmix64 = inner(hashing.splitmix64)
 
 
 def dropout(x: Array, p: float, seed: int) -> Array:
@@ -107,5 +104,5 @@ def dropout(x: Array, p: float, seed: int) -> Array:
 def _dropout(x: Array, start: np.uint64, threshold: np.uint64, scale: float, y: Array) -> None:
     zero = x.dtype.type(0)
     for i in range(x.size):
-        kept = _splitmix64(start, np.uint64(i)) >> np.uint64(32) >= threshold
+        kept = splitmix64(start, np.uint64(i)) >> np.uint64(32) >= threshold
         y[i] = x[i] * (scale if kept else zero)
