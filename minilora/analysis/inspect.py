@@ -17,7 +17,7 @@ from minilora.analysis.report import MEANINGS, AdapterReport, BaseReport, LayerR
 from minilora.analysis.similarity import similarity
 from minilora.analysis.spectrum import leading_spectrum, spectrum
 from minilora.analysis.weights import AdaptedWeight, base_weight
-from minilora.errors import ConfigError
+from minilora.errors import ConfigError, NumericError
 from minilora.linalg import SVD, randomized_svd, svd
 
 LARGEST_DENSE = 2048
@@ -72,22 +72,16 @@ def inspect_updates(
     if not updates:
         raise ConfigError("inspect: the adapter has no updates; at least one was expected.")
     rng = np.random.default_rng(0) if rng is None else rng
-    layers, n_large = [], 0
+    layers: list[LayerReport] = []
     for update in updates:
-        of_update = update.svd()
-        of_base = None
-        if base is not None:
-            W = base_weight(base, update)
-            if min(W.shape) <= largest_dense:
-                of_base = _inspect_dense(W, of_update)
-            else:
-                of_base = _inspect_large(W, update, of_update, rng)
-                n_large += 1
-            del W  # before the next one is read
-        layers.append(_layer_report(update, of_update, of_base))
+        try:
+            layers.append(_inspect(update, base, rng=rng, largest_dense=largest_dense))
+        except NumericError as error:
+            raise NumericError(f"{update.path}: {error}") from error
         if on_layer is not None:
             on_layer(layers[-1])
     notes = [*notes]
+    n_large = sum(x.base is not None and not x.base.weight.complete for x in layers)
     if n_large:
         notes.append(
             f"{n_large} base weights have both sides above {largest_dense}: of these, spectra show "
@@ -105,7 +99,17 @@ def inspect_updates(
     )
 
 
-def _layer_report(update: LowRankUpdate, of_update: SVD, of_base: BaseReport | None) -> LayerReport:
+def _inspect(
+    update: LowRankUpdate, base: Mapping[str, Array] | None, *, rng: Rng, largest_dense: int
+) -> LayerReport:
+    of_update = update.svd()
+    of_base = None
+    if base is not None:
+        W = base_weight(base, update)
+        if min(W.shape) <= largest_dense:
+            of_base = _inspect_dense(W, of_update)
+        else:
+            of_base = _inspect_large(W, update, of_update, rng)
     number = re.search(r"(?:^|\.)(\d+)\.", update.path)
     return LayerReport(
         path=update.path,

@@ -138,7 +138,8 @@ def randomized_svd(
     Q = np.linalg.qr(X.times(rng.standard_normal((X.shape[1], width))))[0]  # (m, width)
     for _ in range(n_iter):
         Q = np.linalg.qr(X.times(np.linalg.qr(X.transposed_times(Q))[0]))[0]
-    V, S, Uh = np.linalg.svd(X.transposed_times(Q), full_matrices=False)
+    XtQ = as_matrix(X.transposed_times(Q), "randomized_svd")  # (n, width)
+    V, S, Uh = np.linalg.svd(XtQ, full_matrices=False)
     return _signed(Q @ Uh.T, S, V.T).truncate(rank)
 
 

@@ -128,7 +128,7 @@ def test_a_zero_gradient_has_no_rank(model, batch):
 def test_a_weight_the_loss_does_not_use_has_no_rank(model, batch):
     class TwoOfWhichOneCounts(Module):
         def __init__(self):
-            self.used, self.idle = model, Linear(np.ones((3, 2)))
+            self.used, self.idle = model, Linear(np.ones((3, 2)), None)
 
         def loss(self, batch):
             return self.used.loss(batch)
