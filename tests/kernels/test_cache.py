@@ -95,6 +95,23 @@ def test_where_nothing_can_be_written_a_temporary_folder_serves(fresh, monkeypat
     assert not cache.cached(np.float32)
 
 
+def test_without_a_home_a_temporary_folder_serves(fresh, monkeypatch):
+    for variable in ("MINILORA_CACHE", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setattr(Path, "home", homeless)
+    assert cache.cache_dir().name.startswith("minilora-kernels-")
+
+
+def homeless():
+    raise RuntimeError("Could not determine home directory.")
+
+
+def test_the_folder_has_a_name_without_numba(fresh, monkeypatch, tmp_path):
+    monkeypatch.setenv("MINILORA_CACHE", str(tmp_path))
+    monkeypatch.setitem(sys.modules, "llvmlite.binding", None)
+    assert cache.cache_dir().parent == tmp_path
+
+
 def test_kernels_are_noted_as_compiled_dtype_by_dtype(fresh, monkeypatch, tmp_path):
     monkeypatch.setenv("MINILORA_CACHE", str(tmp_path))
     cache.mark_cached(np.float32)
@@ -113,6 +130,10 @@ def test_a_new_folder_removes_old_ones_of_ours_and_nothing_else(fresh, monkeypat
             os.utime(folder, (0, 0))
     ours = cache.cache_dir()
     assert set(tmp_path.iterdir()) == {ours, in_use, *others}
+
+
+def test_a_folder_that_another_process_removed_first_is_left_to_it(tmp_path):
+    assert cache._age(tmp_path / "gone") == 0
 
 
 def test_an_existing_folder_removes_nothing(fresh, monkeypatch, tmp_path):

@@ -61,6 +61,13 @@ def test_gelu_backward_is_as_exact_as_float32_allows():
     assert np.abs(jitted.gelu_backward(np.ones_like(x), x) - exact).max() < 3e-7
 
 
+def test_float64_is_what_the_definitions_say():
+    x = np.linspace(-9, 9, 101)
+    np.testing.assert_array_equal(apply(exp_of, x), [exp(number) for number in x.tolist()])
+    tails = [normal_tail(number)[1] for number in x.tolist()]
+    np.testing.assert_array_equal(apply(tail_of, x), tails)
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_exp_of_what_is_too_small_is_zero_and_nan_stays(dtype):
     x = np.array([-np.inf, -1e5, -800.0, 0.0, np.nan], dtype)
