@@ -127,7 +127,7 @@ def _draw_loss(axes: Axes, run: TrainingRun) -> None:
 
 
 def _draw_rate(axes: Axes, run: TrainingRun) -> None:
-    steps, highest = np.arange(1, len(run.rates) + 1), max(run.rates)
+    steps, highest = np.arange(1, len(run.rates) + 1), max(run.rates) or 1.0
     axes.fill_between(steps, run.rates, color=ORANGE, alpha=0.25, lw=0)
     axes.plot(steps, run.rates, color=ORANGE, lw=1.4, marker=_marker(steps, 2))
     axes.set_ylim(0, 1.5 * highest)

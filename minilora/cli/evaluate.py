@@ -9,6 +9,7 @@ from minilora.cli.console import Console
 from minilora.cli.machine import ready_kernels
 from minilora.cli.parser import Parser, add_speed_options
 from minilora.cli.scores import score_lines
+from minilora.cli.table import count
 from minilora.cli.trained import add_model_options, load
 from minilora.text import encode_corpus, read_corpus
 from minilora.train import evaluate
@@ -48,7 +49,7 @@ def run(words: Sequence[str]) -> int:
     scores = evaluate(
         trained.model, dataset, batch_size=options.batch_size, threads=options.threads
     )
-    console.say(f"{options.data}: {len(dataset):,} rows", "", *score_lines(scores))
+    console.say(f"{options.data}: {count(len(dataset), 'row')}", "", *score_lines(scores))
     console.finish(
         {
             "command": "evaluate",

@@ -13,7 +13,7 @@ import numpy as np
 from minilora.adapters import prepare
 from minilora.cli.console import Console
 from minilora.cli.splits import Splits, describe, read_splits
-from minilora.cli.table import Cell, table
+from minilora.cli.table import Cell, count, table
 from minilora.cli.train_options import PATHS, TrainOptions
 from minilora.errors import CheckpointError, ConfigError
 from minilora.nn import (
@@ -80,8 +80,8 @@ class Job:
         console.heading("model")
         model = _make_model(options, splits.labels, console)
         console.say(
-            f"{base}: {config.num_hidden_layers} layers, width {config.hidden_size}, "
-            f"{config.num_attention_heads} heads, {config.vocab_size:,} word pieces",
+            f"{base}: {count(config.num_hidden_layers, 'layer')}, width {config.hidden_size}, "
+            f"{count(config.num_attention_heads, 'head')}, {config.vocab_size:,} word pieces",
             *parameter_lines(model),
         )
         return cls(options, settings, console, splits, data, model, weights_sha256(base))
@@ -97,9 +97,9 @@ class Job:
         s = self.settings
         batch = f"{s.batch_size}" + (f" x {s.accumulate}" if s.accumulate > 1 else "")
         return (
-            f"{self.n_steps:,} steps: {s.epochs} epochs, batch {batch}, {s.optimizer}, "
-            f"learning rate {s.lr:g} ({s.schedule}, warm-up {s.warmup_ratio:.0%}), "
-            f"{s.threads} threads"
+            f"{count(self.n_steps, 'step')}: {count(s.epochs, 'epoch')}, batch {batch}, "
+            f"{s.optimizer}, learning rate {s.lr:g} ({s.schedule}, warm-up {s.warmup_ratio:.0%}), "
+            f"{count(self.options.threads, 'thread')}"
         )
 
     def to_json(self) -> dict[str, Any]:

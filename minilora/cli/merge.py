@@ -15,6 +15,7 @@ from minilora.cli.console import Console
 from minilora.cli.job import MODELS
 from minilora.cli.machine import ready_kernels
 from minilora.cli.parser import Parser
+from minilora.cli.table import count
 from minilora.cli.trained import Trained, add_model_options, load
 from minilora.errors import ConfigError, OutputError
 from minilora.io import save_pretrained
@@ -64,7 +65,7 @@ def run(words: Sequence[str]) -> int:
     difference, scale = float(np.abs(after - before).max()), float(np.abs(before).max())
     right = difference <= TOLERANCE * scale
     console.say(
-        f"merged {n_adapted} adapted layers into {out}",
+        f"merged {count(n_adapted, 'adapted layer')} into {out}",
         f"read back, its logits on a probe sentence differ by {difference:.1e} at most "
         f"(they go up to {scale:.2g}): {'rounding' if right else 'more than rounding explains'}",
     )

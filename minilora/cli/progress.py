@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from collections import deque
@@ -57,7 +58,7 @@ class Progress:
         self.seconds, self.last = self.seconds + now - self.last, now
         self.n_tokens += record.n_tokens
         self.losses.append(record.loss)
-        epoch = min(int(record.epoch) + 1, self.n_epochs)
+        epoch = math.ceil(record.epoch)
         mean = sum(self.losses) / len(self.losses)
         self.bar.set_description_str(
             f"epoch {epoch}/{self.n_epochs}  loss {mean:.4f}  {self._speed:>6} tokens/s",

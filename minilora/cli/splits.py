@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from minilora.cli.console import Console
-from minilora.cli.table import Cell, table
+from minilora.cli.table import Cell, count, table
 from minilora.errors import DataError
 from minilora.text import Corpus, Example, Sentence, Task, label_names, read_corpus
 
@@ -58,8 +58,8 @@ def read_splits(
     if "dev" not in corpora:
         corpora["train"], corpora["dev"] = hold_out(corpora["train"], seed=seed)
         console.note(
-            f"no --dev: {len(corpora['dev']):,} of the rows in train ({HELD_OUT:.0%}, drawn with "
-            f"seed {seed}) are held out for it"
+            f"no --dev: a tenth of train, drawn with seed {seed}, is held out for it "
+            f"({count(len(corpora['dev']), 'row')})"
         )
     return Splits({name: corpora[name] for name in files if name in corpora}, labels)
 

@@ -61,6 +61,14 @@ def test_any_number_of_classes_can_be_drawn(n_classes, confused):
     assert image.height <= 3000
 
 
+def test_a_learning_rate_of_zero_can_be_drawn():
+    training_report(a_run(rates=[0.0] * 4))
+
+
+def test_a_test_set_without_any_class_can_be_drawn():
+    training_report(a_run(classes={}))
+
+
 def test_of_very_many_classes_the_weakest_are_shown():
     classes = scores((f"good{i}" for i in range(SHOWN)), f1=0.9) | scores(["weak"], f1=0.1)
     text = describe(a_run(classes=classes))

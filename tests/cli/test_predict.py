@@ -1,0 +1,120 @@
+import io
+import json
+import sys
+
+import numpy as np
+import pytest
+
+from minilora.cli.predict import bracketed, find_entities
+from minilora.cli.texts import Text, find_words
+from minilora.train import TagPrediction
+
+NAMES = ("O", "B-LOC", "I-LOC", "B-PER", "I-PER")
+TEXT = "Anna Vale left Lund."
+
+
+@pytest.fixture
+def prediction():
+    tags = ["B-PER", "I-PER", "O", "B-LOC", "O"]
+    return TagPrediction(tags, np.array([1.0, 0.5, 0.25, 0.125, 0.0]))
+
+
+@pytest.fixture
+def entities(prediction):
+    return find_entities(Text(TEXT, words=find_words(TEXT)), prediction)
+
+
+def test_entities_say_where_they_are(entities):
+    assert entities == [
+        {"type": "PER", "text": "Anna Vale", "start": 0, "end": 9, "score": 0.75},
+        {"type": "LOC", "text": "Lund", "start": 15, "end": 19, "score": 0.125},
+    ]
+
+
+def test_entities_stand_in_brackets_and_the_rest_is_untouched(entities):
+    assert bracketed(TEXT, entities, NAMES) == "[Anna Vale PER 0.75] left [Lund LOC 0.12]."
+
+
+def test_types_differ_in_colour_on_a_terminal(entities, monkeypatch):
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    coloured = bracketed(TEXT, entities, NAMES)
+    colours = [part[:2] for part in coloured.split("\x1b[") if part.endswith("]")]
+    assert len(set(colours)) == 2
+
+
+def test_each_text_gets_a_line(run, base, ner_run):
+    answer = run("predict", "--base", base, "--adapter", ner_run, "Anna left Lund .", "so so")
+    assert answer.code == 0
+    assert answer.out.count("\n") == 2
+
+
+def test_programs_get_entities_with_offsets(run, base, ner_run):
+    answer = run("predict", "--base", base, "--adapter", ner_run, "Anna left Lund .", "--json")
+    (result,) = answer.json["results"]
+    assert result["text"] == "Anna left Lund ."
+    for entity in result["entities"]:
+        assert result["text"][entity["start"] : entity["end"]] == entity["text"]
+
+
+def test_texts_are_read_from_standard_input(run, base, topic_run, monkeypatch):
+    lines = io.TextIOWrapper(io.BytesIO(b"the soup\n\na song\n"), encoding="utf-8")
+    monkeypatch.setattr(sys, "stdin", lines)
+    answer = run("predict", "--base", base, "--adapter", topic_run, "--json")
+    assert [result["text"] for result in answer.json["results"]] == ["the soup", "a song"]
+
+
+def test_a_class_comes_with_its_probability_and_the_runner_up(run, base, topic_run):
+    words = ("predict", "--base", base, "--adapter", topic_run, "the soup is warm")
+    people, programs = run(*words), run(*words, "--json")
+    (result,) = programs.json["results"]
+    first, second = sorted(result["probabilities"], key=result["probabilities"].get, reverse=True)
+    assert result["label"] == first
+    assert sum(result["probabilities"].values()) == pytest.approx(1, abs=1e-6)
+    values = [f"{result['probabilities'][name]:.2f}" for name in (first, second)]
+    assert people.out.split() == [
+        first,
+        values[0],
+        f"({second}",
+        f"{values[1]})",
+        *words[-1].split(),
+    ]
+
+
+def test_predictions_do_not_depend_on_the_company(run, base, topic_run):
+    texts = ["the soup is warm", "a song", "bread and cheese and sugar and bread"]
+    words = ("predict", "--base", base, "--adapter", topic_run, "--json")
+    together = run(*words, *texts).json["results"]
+    alone = [run(*words, text).json["results"][0] for text in texts]
+    for one, other in zip(together, alone, strict=True):
+        assert one["probability"] == pytest.approx(other["probability"], abs=1e-6)
+
+
+def test_the_base_is_found_where_the_adapter_says(run, base, ner_run):
+    answer = run("predict", "--adapter", ner_run, "Anna")
+    assert answer.code == 0
+    assert answer.err == f"note: --base is {base}, as the adapter says\n"
+
+
+def test_an_adapter_from_elsewhere_takes_its_labels_from_the_command_line(
+    run, base, ner_run, tmp_path
+):
+    from minilora.storage import read_tensors, write_tensors
+
+    for name in ("adapter_config.json",):
+        (tmp_path / name).write_bytes((ner_run / name).read_bytes())
+    tensors = read_tensors(ner_run / "adapter_model.safetensors")
+    write_tensors(tmp_path / "adapter_model.safetensors", tensors)
+    words = ("predict", "--base", base, "--adapter", tmp_path, "--labels", ",".join(NAMES), "Anna")
+    assert run(*words).out == run("predict", "--base", base, "--adapter", ner_run, "Anna").out
+
+
+def test_what_does_not_fit_is_said(run, base, ner_run):
+    words = ("predict", "--base", base, "--adapter", ner_run, "--max-length", 4)
+    answer = run(*words, "Anna likes Lund .")
+    assert answer.err == "note: 1 of 1 row truncated, 2 words cut off\n"
+
+
+def test_json_escapes_what_the_output_cannot_carry(run, base, ner_run):
+    answer = run("predict", "--base", base, "--adapter", ner_run, "--json", "在 Lund")
+    assert json.loads(answer.out)["results"][0]["text"] == "在 Lund"
