@@ -124,8 +124,10 @@ def header_lines(machine: Result, sides: dict[str, Result]) -> str:
         [
             f"{machine['cpu']}, {machine['cores']} cores, {machine['system']}, {machine['date']}",
             "  ".join(f"{name} {version}" for name, version in versions.items()),
-            f"minilora: {ours['kernels']} kernels, BLAS {', '.join(ours['blas'])}"
-            f"   PyTorch: {theirs['cpu_capability']}",
+            f"minilora: {ours['kernels']} kernels, BLAS {', '.join(ours['blas'])}, "
+            f"{megabytes(ours['rss_after_import'])} MB after import",
+            f"PyTorch: {theirs['cpu_capability']}, "
+            f"{megabytes(theirs['rss_after_import'])} MB after import",
             f"environment: {environment}",
         ]
     )
