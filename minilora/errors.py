@@ -50,6 +50,10 @@ class DivergenceError(MiniLoraError, ArithmeticError):
     """A loss that is no longer a number."""
 
 
+class WorkerError(MiniLoraError, RuntimeError):
+    """Other processes that were to do some work, and died."""
+
+
 def did_you_mean(name: str, choices: Iterable[str]) -> str:
     """Return a hint such as ``" Did you mean 'query'? Choices: key, query, value."``."""
     known = sorted(set(choices))

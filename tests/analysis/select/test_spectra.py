@@ -1,0 +1,67 @@
+import numpy as np
+import pytest
+
+from minilora.analysis.select import UpdateSpectrum, pick_ranks
+from minilora.errors import ConfigError
+from minilora.linalg import svd
+
+
+def picks(*spectra):
+    return {p.selector: p for p in pick_ranks(dict(zip("abcdef", spectra, strict=False)))}
+
+
+def test_energy_counts_squares(spectral_update):
+    update = spectral_update([9.0, 4.0, 1.0, 0.5])  # Σ σ² = 98.25
+    found = picks(UpdateSpectrum.of(update))
+    assert found["energy 90 %"].ranks == {"a": 2}
+    assert found["energy 99 %"].ranks == {"a": 3}
+
+
+def test_the_effective_rank_of_equal_directions_is_their_number(spectral_update):
+    found = picks(UpdateSpectrum.of(spectral_update([2.0, 2.0, 1e-9])))
+    assert found["effective rank"].ranks["a"] in (2, 3)  # 2 and a little, rounded up
+    assert picks(UpdateSpectrum.of(spectral_update([2.0, 0.0])))["effective rank"].ranks == {"a": 1}
+
+
+def test_one_rank_for_all_is_the_mean_rounded_up(spectral_update):
+    spectra = [UpdateSpectrum.of(spectral_update([1.0] * k)) for k in (1, 2, 2)]
+    assert picks(*spectra)["energy 99 %"].r == 2
+
+
+def test_an_update_that_is_zero_has_rank_zero_and_asks_for_one(spectral_update):
+    found = picks(UpdateSpectrum.of(spectral_update([0.0, 0.0])))
+    assert found["energy 90 %"].ranks == {"a": 0}
+    assert found["energy 90 %"].r == 1
+
+
+def test_the_hard_threshold_is_refused_for_an_adapter_and_says_why(spectral_update):
+    found = picks(UpdateSpectrum.of(spectral_update([3.0, 1.0])))["hard threshold"]
+    assert (found.ranks, found.r) == ({}, None)
+    assert "rank r by construction" in found.refusal
+    assert "full fine-tuning" in found.refusal
+
+
+def planted_spectrum(rng, *, rank, shape, noise=0.02, times=3.0):
+    """A matrix of a rank whose singular values are that many times noise's largest, plus noise."""
+    m, n = shape
+    edge = noise * (np.sqrt(m) + np.sqrt(n))
+    U, V = (np.linalg.qr(rng.standard_normal((side, rank)))[0] for side in shape)
+    X = (U * np.linspace(2 * times, times, rank) * edge) @ V.T + noise * rng.standard_normal(shape)
+    return UpdateSpectrum(svd(X).S, shape, factored=False)
+
+
+@pytest.mark.parametrize("shape", [(60, 60), (90, 40), (30, 120)])
+def test_the_hard_threshold_finds_the_planted_rank_of_a_full_difference(rng, shape):
+    ranks = [1, 3, 6] * 10
+    found = picks(*(planted_spectrum(rng, rank=r, shape=shape) for r in ranks[:6]))
+    assert list(found["hard threshold"].ranks.values()) == ranks[:6]
+
+
+def test_a_full_difference_of_noise_alone_has_no_rank(rng):
+    found = picks(UpdateSpectrum(svd(rng.standard_normal((50, 40))).S, (50, 40), factored=False))
+    assert found["hard threshold"].ranks["a"] == 0
+
+
+def test_no_spectra_are_refused():
+    with pytest.raises(ConfigError, match="no spectra"):
+        pick_ranks({})
