@@ -1,10 +1,14 @@
 """A BERT of a few thousand parameters, with and without a folder it was read from."""
 
+import json
+
 import numpy as np
 import pytest
 
-from minilora.io import save_pretrained
+from minilora.adapters import LoraConfig, inject
+from minilora.io import save_adapter, save_pretrained
 from minilora.nn import BertConfig, BertForTokenClassification, BertModel
+from minilora.storage import read_metadata, read_tensors, write_tensors
 from minilora.text import Batch
 
 LABELS = ("O", "B-PER", "I-PER")
@@ -67,3 +71,42 @@ def tiny_dir(tmp_path):
     (folder / "vocab.txt").write_text("[PAD]\n[UNK]\n[CLS]\n[SEP]\n")
     save_pretrained(tiny_bert(BertModel), folder, tokenizer_from=folder)
     return folder
+
+
+@pytest.fixture
+def adapted(tiny, stir, rng):
+    """LoRA on query and value, the classifier trained whole, away from the start."""
+    inject(tiny, LoraConfig(r=5, lora_alpha=7, modules_to_save=["classifier"]), rng=rng)
+    stir(tiny)
+    return tiny
+
+
+@pytest.fixture
+def saved(adapted, tmp_path):
+    """The folder of `adapted`."""
+    save_adapter(adapted, tmp_path / "adapter")
+    return tmp_path / "adapter"
+
+
+@pytest.fixture
+def edit_tensors():
+    """edit_tensors(folder, change): rewrite an adapter's tensors, its metadata kept."""
+
+    def edit(folder, change):
+        path = folder / "adapter_model.safetensors"
+        tensors = {name: array.copy() for name, array in read_tensors(path).items()}
+        write_tensors(path, change(tensors) or tensors, metadata=read_metadata(path))
+
+    return edit
+
+
+@pytest.fixture
+def edit_config():
+    """edit_config(folder, r=3): change entries of an adapter's config; "(absent)" removes one."""
+
+    def edit(folder, **changes):
+        path = folder / "adapter_config.json"
+        content = json.loads(path.read_text()) | changes
+        path.write_text(json.dumps({k: v for k, v in content.items() if v != "(absent)"}))
+
+    return edit
