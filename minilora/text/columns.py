@@ -10,6 +10,7 @@ from pathlib import Path
 
 from minilora.errors import DataError
 from minilora.text.corpus import Sentence
+from minilora.text.counting import count
 from minilora.text.schemes import check_tag, is_tag
 
 Line = tuple[int, str]  # its number, and what it says
@@ -76,8 +77,9 @@ class _Layout:
         if len(fields) != self.n_columns:
             between = "tabs" if self.separator == "\t" else "spaces"
             raise DataError(
-                f"{where}: has {len(fields)} columns, {' '.join(fields)!r:.40}; {self.n_columns} "
-                f"with {between} between were expected, as on line {self.first_line}. Mend it."
+                f"{where}: has {count(len(fields), 'column')}, {' '.join(fields)!r:.40}; "
+                f"{self.n_columns} with {between} between were expected, as on line "
+                f"{self.first_line}. Mend it."
             )
         if not fields[0]:
             raise DataError(

@@ -11,6 +11,7 @@ from minilora._types import Array, Rng
 from minilora.errors import ConfigError
 from minilora.text.batch import Batch
 from minilora.text.corpus import Example, Sentence, Task
+from minilora.text.counting import count
 from minilora.text.encoding import Encoding
 
 
@@ -27,10 +28,10 @@ class EncodingReport:
         """The losses in sentences; none when nothing was lost."""
         said = []
         if self.n_truncated:
-            cut = f", {_count(self.n_words_cut, 'word')} cut off" if self.n_words_cut else ""
-            said.append(f"{self.n_truncated} of {_count(self.n_rows, 'row')} truncated{cut}")
+            cut = f", {count(self.n_words_cut, 'word')} cut off" if self.n_words_cut else ""
+            said.append(f"{self.n_truncated} of {count(self.n_rows, 'row')} truncated{cut}")
         if self.n_words_vanished:
-            said.append(f"{_count(self.n_words_vanished, 'word')} without a single word piece")
+            said.append(f"{count(self.n_words_vanished, 'word')} without a single word piece")
         return said
 
 
@@ -105,7 +106,3 @@ def first_pieces(word_ids: Sequence[int | None]) -> list[int]:
     return [
         p for p, word in enumerate(word_ids) if word is not None and word != word_ids[p - 1]
     ]  # p >= 1 here, since [CLS] comes first
-
-
-def _count(n: int, noun: str) -> str:
-    return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"

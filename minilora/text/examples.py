@@ -22,7 +22,7 @@ def fields_to_read(names: Collection[str], subject: str, *, labelled: bool) -> l
         if name not in names:
             raise DataError(
                 f"{subject} has no {name!r}; {' and '.join(wanted)} were expected by these names."
-                f"{did_you_mean(name, names)}"
+                f"{did_you_mean(name, (known[:40] for known in names))}"
             )
     return wanted
 

@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 
 from minilora.errors import DataError, did_you_mean
 from minilora.text.corpus import Example, Sentence
+from minilora.text.counting import count
 from minilora.text.examples import fields_to_read, to_example
 from minilora.text.schemes import check_tag
 
@@ -44,8 +45,8 @@ def read_sentences(lines: Iterable[str], path: Path, *, labelled: bool) -> list[
             check_tag(tag, where)
         if not words or (labelled and len(tags) != len(words)):
             raise DataError(
-                f"{where}: has {len(words)} words and {len(tags)} tags; one word or more was "
-                "expected, and a tag for each. Mend the line."
+                f"{where}: has {count(len(words), 'word')} and {count(len(tags), 'tag')}; one word "
+                "or more was expected, and a tag for each. Mend the line."
             )
         sentences.append(Sentence(words, tags, line))
     return sentences

@@ -14,6 +14,7 @@ from dataclasses import replace
 from minilora.errors import DataError
 from minilora.text.bio import spans
 from minilora.text.corpus import Sentence
+from minilora.text.counting import count
 
 _TAG = re.compile(r"O|[BIESLU]-.+")
 _BILOU_AS_BIOES = {"L": "E", "U": "S"}
@@ -58,8 +59,8 @@ def to_bio(sentences: Sequence[Sentence]) -> tuple[list[Sentence], list[str]]:
     if misfits[scheme]:
         line, tag, fitting = misfits[scheme][0]
         notes.append(
-            f"{len(misfits[scheme]):,} tags do not follow {scheme} (the first: {tag} for {fitting} "
-            f"in the sentence on line {line}); they were read as conlleval.pl does"
+            f"{count(len(misfits[scheme]), 'tag')} not in {scheme} (the first: {tag} for {fitting} "
+            f"in the sentence on line {line}), read as conlleval.pl does"
         )
     return [replace(s, tags=_rewrite(s.tags, "BIO")) for s in sentences], notes
 

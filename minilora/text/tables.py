@@ -9,6 +9,7 @@ from pathlib import Path
 
 from minilora.errors import DataError
 from minilora.text.corpus import Example
+from minilora.text.counting import count
 from minilora.text.examples import fields_to_read, to_example
 
 Row = tuple[int, list[str]]  # the line it starts on, and its fields
@@ -31,8 +32,8 @@ def read_table(rows: Iterable[Row], path: Path, *, labelled: bool) -> list[Examp
         where = f"{path}:{line}"
         if len(fields) != len(header):
             raise DataError(
-                f"{where}: has {len(fields)} columns; {len(header)}, as in the header, were "
-                f"expected: {', '.join(header)}. Is a separator missing, or one too many?"
+                f"{where}: has {count(len(fields), 'column')}; {len(header)}, as in the header, "
+                f"were expected: {', '.join(header)}. Is a separator missing, or one too many?"
             )
         row = dict(zip(header, fields, strict=True))
         examples.append(to_example({name: row[name] for name in names}, where, line))

@@ -6,13 +6,13 @@ of ``transformers``.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 
-from minilora.errors import ConfigError, DataError
+from minilora.errors import CheckpointError, ConfigError, DataError
 from minilora.text.added_tokens import AddedToken, Finder
 from minilora.text.encoding import Encoding
 from minilora.text.normalizer import split_words
@@ -39,7 +39,7 @@ class WordPieceTokenizer:
     added
         Tokens that are found in a text before anything else is done to it.
     files
-        The files all this comes from.
+        The files all this comes from, that of the vocabulary first.
 
     Attributes
     ----------
@@ -49,6 +49,11 @@ class WordPieceTokenizer:
         Their number.
     files
         As given.
+
+    Raises
+    ------
+    CheckpointError
+        The vocabulary lacks one of the special tokens.
 
     Examples
     --------
@@ -67,9 +72,10 @@ class WordPieceTokenizer:
         files: Sequence[Path] = (),
     ) -> None:
         self.settings = settings = settings or TokenizerSettings()
+        self.files = tuple(files)
+        _check_special_tokens(settings, vocab, where=self.files[0] if files else "tokenizer")
         added = list(added)
         self.vocab = vocab | {token.content: token.id for token in added}
-        self.files = tuple(files)
         self._spelling = {i: piece for piece, i in self.vocab.items()}
         self._cls, self._sep = self.vocab[settings.cls_token], self.vocab[settings.sep_token]
         self._pieces = WordPiece(
@@ -135,7 +141,7 @@ class WordPieceTokenizer:
         DataError
             ``text`` or ``pair`` is neither a string nor a sequence of strings.
         """
-        segments = [self._segment(part) for part in (text, pair) if part is not None]
+        segments = [self._segment(part) for part in ([text] if pair is None else [text, pair])]
         n_special = 1 + len(segments)
         if max_length < n_special:
             raise ConfigError(
@@ -202,3 +208,15 @@ class WordPieceTokenizer:
 
     def _pieces_of_words(self, text: str) -> tuple[tuple[int, ...], ...]:
         return tuple(map(self._pieces, split_words(self.settings.normalizer(text))))
+
+
+def _check_special_tokens(
+    settings: TokenizerSettings, vocab: Mapping[str, int], *, where: Path | str
+) -> None:
+    for role in ("unk_token", "cls_token", "sep_token"):
+        token = getattr(settings, role)
+        if token not in vocab:
+            raise CheckpointError(
+                f"{where}: has no entry {token!r}, the {role}; every vocabulary of BERT's kind has "
+                "one. If it is spelled otherwise there, say so in special_tokens_map.json."
+            )

@@ -71,7 +71,6 @@ def read_tokenizer(folder: Path) -> TokenizerFiles:
         else _bert_settings(sources)
     )
     paths = tuple(folder / name for name in NAMES if (folder / name).is_file())
-    _check_special_tokens(settings, vocab, paths[0])
     return TokenizerFiles(
         paths=paths, vocab=vocab, settings=settings, added=added_tokens(sources, vocab)
     )
@@ -150,13 +149,3 @@ def _flag(sources: TokenSources, key: str) -> bool:
         path = sources.folder / "tokenizer_config.json"
         raise CheckpointError(f"{path}: {key} is {value!r}; true or false was expected.")
     return value
-
-
-def _check_special_tokens(settings: TokenizerSettings, vocab: dict[str, int], path: Path) -> None:
-    for role in ("unk_token", "cls_token", "sep_token"):
-        token = getattr(settings, role)
-        if token not in vocab:
-            raise CheckpointError(
-                f"{path}: has no entry {token!r}, the {role}; each vocabulary of BERT's kind has "
-                "one. If it is spelled otherwise there, say so in special_tokens_map.json."
-            )

@@ -161,3 +161,7 @@ def test_a_batch_of_nothing_is_refused():
 def test_less_than_one_shard_is_refused():
     with pytest.raises(ShapeError, match="into 0 shards"):
         packed([2], per_token=True).shards(0)
+
+
+def test_a_selection_of_a_batch_without_labels_has_none():
+    assert Batch.pack([encoding(2), encoding(3)]).select([1]).labels is None

@@ -44,15 +44,15 @@ def test_of_bio_and_iob1_the_one_that_fits_more_tags_is_taken():
     tags, notes = converted("B-X O B-Y", "O I-X I-X")
     assert tags == ["B-X O B-Y", "O B-X I-X"]
     assert notes == [
-        "1 tags do not follow BIO (the first: I-X for B-X in the sentence on line 20); "
-        "they were read as conlleval.pl does"
+        "1 tag not in BIO (the first: I-X for B-X in the sentence on line 20), "
+        "read as conlleval.pl does"
     ]
 
 
 def test_what_does_not_follow_its_scheme_is_counted_with_the_first_place():
     tags, notes = converted("O", "B-X I-X O I-X E-X")
     assert tags == ["O", "B-X I-X O B-X I-X"]
-    assert notes[1].startswith("2 tags do not follow BIOES (the first: I-X for E-X in the sentence")
+    assert notes[1].startswith("2 tags not in BIOES (the first: I-X for E-X in the sentence")
 
 
 @pytest.mark.parametrize("tag", ["O", "B-X", "I-a b", "E-x-y", "S-1", "L-X", "U-X", "B--"])

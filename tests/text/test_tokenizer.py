@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minilora.errors import ConfigError, DataError
+from minilora.errors import CheckpointError, ConfigError, DataError
 from minilora.text import TokenizerSettings, WordPieceTokenizer
 from minilora.text.added_tokens import AddedToken
 from minilora.text.normalizer import Normalizer
@@ -112,7 +112,7 @@ def test_less_room_than_the_frame_takes_is_refused(tokenizer, pair, least):
         tokenizer("a", pair, max_length=least - 1)
 
 
-@pytest.mark.parametrize("text", [5, b"bytes", ["a", None], [["a"]], {"a": 1}])
+@pytest.mark.parametrize("text", [None, 5, b"bytes", ["a", None], [["a"]], {"a": 1}])
 def test_what_is_neither_text_nor_words_is_refused(tokenizer, text):
     with pytest.raises(DataError, match=r"a text \(str\) or its words \(list of str\)"):
         tokenizer(text)
@@ -166,3 +166,8 @@ def test_long_stretches_are_not_remembered(vocab):
     tokenizer = WordPieceTokenizer(vocab)
     assert tokenizer("x" * 1000).tokens[1:-1] == ["[UNK]"]
     assert not tokenizer._remembered.cache_info().currsize
+
+
+def test_a_vocabulary_without_a_special_token_is_refused():
+    with pytest.raises(CheckpointError, match=r"tokenizer: has no entry '\[CLS\]', the cls_token"):
+        WordPieceTokenizer({"[UNK]": 0, "[SEP]": 1})
