@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from minilora.analysis.plots import SHOWN, TrainingRun, describe, training_report
+from minilora.analysis.plots import TrainingRun, describe, training_report
+from minilora.analysis.plots.training import SHOWN
 
 
 def scores(names, f1=0.5):

@@ -1,37 +1,41 @@
-"""Figures. matplotlib is used here and nowhere else.
-
-Colours are Okabe and Ito's (2008, "Color Universal Design"), which stay apart for colour-blind
-readers; nothing is told by colour alone. Figures are drawn without pyplot, so nothing global
-changes, and come back as the bytes of a PNG file that carries its own description.
-"""
+"""The report of a training run: loss, learning rate, dev score, and scores by class."""
 
 from __future__ import annotations
 
-import io
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.gridspec import GridSpec
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import MaxNLocator
 
 from minilora._types import Array
+from minilora.analysis.plots.style import (
+    BLUE,
+    GREEN,
+    GREY,
+    HEAD_HEIGHT,
+    INK,
+    ORANGE,
+    PALE,
+    PALE_BLUE,
+    PANEL_HEIGHT,
+    PIXELS_PER_INCH,
+    TEXT,
+    WIDTH,
+    heading,
+    name_ticks,
+    panel_title,
+    plain_axes,
+    png,
+    short,
+)
 
-BLUE, ORANGE, GREEN = "#0072B2", "#D55E00", "#009E73"
-INK, TEXT, GREY, PALE, PALE_BLUE = "#222222", "#555555", "#8A8A8A", "#E4E4E4", "#BFDBEC"
-WIDTH = 11.0  # inches: text of 10 points is still read when a README shows it 900 pixels wide
-PANEL_HEIGHT = 3.5  # inches
-HEAD_HEIGHT = 0.72  # inches, for the two lines above
-PIXELS_PER_INCH = 160
 SIDE_BY_SIDE = 8  # more classes than this get a row of their own
 SHOWN = 30  # more classes than this, and only the weakest are drawn
-LONGEST_NAME = 26  # characters of a name that are drawn
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,7 +92,7 @@ def training_report(run: TrainingRun) -> bytes:
     dev = figure.add_subplot(grid[:2, 1])
 
     for axes in (loss, rate, dev, detail):
-        _plain(axes)
+        plain_axes(axes)
     _draw_loss(loss, run)
     _draw_rate(rate, run)
     _draw_dev(dev, run)
@@ -96,9 +100,9 @@ def training_report(run: TrainingRun) -> bytes:
         _draw_confusion(detail, run.confusion, list(run.classes), run.split)
     else:
         _draw_classes(detail, run.classes, run.split)
-    _head(figure, 0.12, _short(run.title, 90), size=13, weight="bold", color=INK)
-    _head(figure, 0.41, _short(run.facts, 150), size=9.5, color=TEXT)
-    return _png(figure, run.title, describe(run))
+    heading(figure, 0.12, short(run.title, 90), size=13, weight="bold", color=INK)
+    heading(figure, 0.41, short(run.facts, 150), size=9.5, color=TEXT)
+    return png(figure, run.title, describe(run))
 
 
 def describe(run: TrainingRun) -> str:
@@ -123,7 +127,7 @@ def _draw_loss(axes: Axes, run: TrainingRun) -> None:
     if len(run.dev_scores) <= 20:
         for end in np.linspace(0, len(steps), len(run.dev_scores) + 1)[1:-1]:
             axes.axvline(end + 0.5, color=GREY, lw=0.7, ls=":")
-    _title(axes, "training loss" + (f" (line: mean of {window} steps)" if window > 1 else ""))
+    panel_title(axes, "training loss" + (f" (line: mean of {window} steps)" if window > 1 else ""))
 
 
 def _draw_rate(axes: Axes, run: TrainingRun) -> None:
@@ -156,7 +160,7 @@ def _draw_dev(axes: Axes, run: TrainingRun) -> None:
     )  # fmt: skip
     axes.set_xlabel("epoch")
     axes.xaxis.set_major_locator(MaxNLocator(6, integer=True, min_n_ticks=1))
-    _title(axes, f"dev {run.score_name}")
+    panel_title(axes, f"dev {run.score_name}")
 
 
 def _draw_classes(axes: Axes, classes: Mapping[str, Mapping[str, float]], split: str) -> None:
@@ -170,13 +174,13 @@ def _draw_classes(axes: Axes, classes: Mapping[str, Mapping[str, float]], split:
     axes.plot(recall, rows, "D", ms=5.5, color=ORANGE, label="recall")
     for row, value in zip(rows, f1, strict=True):
         axes.text(0.015, row, f"{value:.2f}", va="center", color=INK, size=9)
-    names = [f"{_short(name)}  n={of['support']:,.0f}" for name, of in shown.items()]
-    _name_ticks(axes.yaxis, names)
+    names = [f"{short(name)}  n={of['support']:,.0f}" for name, of in shown.items()]
+    name_ticks(axes.yaxis, names)
     axes.set_ylim(len(shown) - 0.4, -0.6)
     axes.set_xlim(0, 1.02)
     axes.grid(axis="x", color=PALE, lw=0.7)
     axes.grid(axis="y", visible=False)
-    _title(axes, split if len(shown) == len(classes) else f"{split}: the {len(shown)} weakest")
+    panel_title(axes, split if len(shown) == len(classes) else f"{split}: the {len(shown)} weakest")
     axes.legend(
         loc="lower right", bbox_to_anchor=(1.0, 1.005), ncols=3, frameon=False, fontsize=9,
         handletextpad=0.4, columnspacing=1.2, borderaxespad=0.0,
@@ -192,8 +196,8 @@ def _draw_confusion(axes: Axes, counts: Array, names: Sequence[str], split: str)
             j, i, f"{counts[i, j]:,}", ha="center", va="center", size=9 if C <= 12 else 7.5,
             color="white" if share[i, j] > 0.55 else INK,
         )  # fmt: skip
-    _name_ticks(axes.xaxis, [_short(name) for name in names])
-    _name_ticks(axes.yaxis, [_short(name) for name in names])
+    name_ticks(axes.xaxis, [short(name) for name in names])
+    name_ticks(axes.yaxis, [short(name) for name in names])
     room = 40 if C <= SIDE_BY_SIDE else 130  # characters that fit below the panel
     for label in axes.get_xticklabels() if C * max(map(len, names)) > room else ():
         label.set(rotation=35, ha="right", rotation_mode="anchor")
@@ -205,32 +209,7 @@ def _draw_confusion(axes: Axes, counts: Array, names: Sequence[str], split: str)
     axes.spines[:].set_visible(False)
     axes.set_xlabel("predicted")
     axes.set_ylabel("true")
-    _title(axes, f"{split}: true and predicted")
-
-
-def _head(figure: Figure, inches_down: float, text: str, **style: Any) -> None:
-    down = inches_down / figure.get_figheight()
-    figure.text(0.01, 1 - down, text, va="top", parse_math=False, **style)
-
-
-def _plain(axes: Axes) -> None:
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.spines[["left", "bottom"]].set_color(GREY)
-    axes.grid(axis="y", color=PALE, lw=0.7)
-    axes.set_axisbelow(True)
-    axes.tick_params(colors=TEXT, labelsize=9)
-    axes.xaxis.label.set(size=9.5, color=TEXT)
-    axes.yaxis.label.set(size=9.5, color=TEXT)
-
-
-def _title(axes: Axes, text: str) -> None:
-    axes.set_title(text, loc="left", size=10.5, color=INK, pad=8, parse_math=False)
-
-
-def _name_ticks(axis: Axis, names: Sequence[str]) -> None:
-    axis.set_ticks(range(len(names)), names)
-    for label in axis.get_ticklabels():
-        label.set_parse_math(False)  # a name may hold dollar signs
+    panel_title(axes, f"{split}: true and predicted")
 
 
 def _marker(points: Array, at_most: int) -> str:
@@ -251,18 +230,3 @@ def _running_mean(values: Sequence[float], window: int) -> Array:
     starts = np.maximum(ends - window, 0)
     mean: Array = (total[ends] - total[starts]) / (ends - starts)
     return mean
-
-
-def _short(name: str, longest: int = LONGEST_NAME) -> str:
-    """Cut the middle out of a long name: the ends are what tells names apart."""
-    half = longest // 2
-    return name if len(name) <= longest else f"{name[: half - 1]}…{name[-half:]}"
-
-
-def _png(figure: Figure, title: str, description: str) -> bytes:
-    file = io.BytesIO()
-    with warnings.catch_warnings():
-        # A name in a script that no installed font has is drawn as boxes; that is no error.
-        warnings.filterwarnings("ignore", message=r"Glyph .* missing from font")
-        figure.savefig(file, format="png", metadata={"Title": title, "Description": description})
-    return file.getvalue()

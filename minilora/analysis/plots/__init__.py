@@ -1,0 +1,10 @@
+"""Figures. matplotlib is used here and nowhere else.
+
+Colours are Okabe and Ito's (2008, "Color Universal Design"), which stay apart for colour-blind
+readers; nothing is told by colour alone. Figures are drawn without pyplot, so nothing global
+changes, and come back as the bytes of a PNG file that carries its own description.
+"""
+
+from minilora.analysis.plots.training import TrainingRun as TrainingRun
+from minilora.analysis.plots.training import describe as describe
+from minilora.analysis.plots.training import training_report as training_report
