@@ -1,5 +1,6 @@
 """Matrices: singular values, ranks, subspaces. Arrays in, arrays out; computed in float64."""
 
+from minilora.linalg.blas import one_blas_thread as one_blas_thread
 from minilora.linalg.noise import hard_threshold as hard_threshold
 from minilora.linalg.noise import marchenko_pastur_edge as marchenko_pastur_edge
 from minilora.linalg.noise import marchenko_pastur_median as marchenko_pastur_median

@@ -9,6 +9,7 @@ import numpy as np
 
 from minilora._types import Array, Rng, Shape
 from minilora.errors import ConfigError, ShapeError, did_you_mean
+from minilora.linalg.blas import one_blas_thread
 from minilora.linalg.checks import as_matrix, as_spectrum
 
 Weighting = Literal["both", "left", "right"]
@@ -93,6 +94,7 @@ def svd(X: Array, *, rank: int | None = None) -> SVD:
     return full if rank is None else full.truncate(rank)
 
 
+@one_blas_thread()
 def product_svd(B: Array, A: Array, *, scale: float = 1.0) -> SVD:
     """scale · B A = U diag(S) Vh, exactly, without forming the product.
 
@@ -119,6 +121,7 @@ def product_svd(B: Array, A: Array, *, scale: float = 1.0) -> SVD:
     return _signed(Q_B @ U, S, Vh @ Q_A.T)
 
 
+@one_blas_thread()
 def randomized_svd(
     X: Array | Multiplier, rank: int, *, rng: Rng, n_oversamples: int = 10, n_iter: int = 4
 ) -> SVD:

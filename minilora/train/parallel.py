@@ -9,19 +9,16 @@ for each other.
 from __future__ import annotations
 
 import concurrent.futures
-import contextlib
 import functools
 import os
-import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, TypeVar
-
-import threadpoolctl
+from typing import TypeVar
 
 from minilora._types import Array
 from minilora.autograd import no_grad
 from minilora.errors import ConfigError
+from minilora.linalg import one_blas_thread
 from minilora.text import Batch
 
 T = TypeVar("T")
@@ -73,7 +70,7 @@ def side_by_side(tasks: Sequence[Callable[[], T]]) -> list[T]:
     nothing runs on behind the caller's back.
     """
     first, *others = tasks
-    with _blas_single_threaded():
+    with one_blas_thread():
         futures: list[Future[T]] = [_pool(len(others)).submit(task) for task in others]
         try:
             return [first(), *(future.result() for future in futures)]
@@ -91,41 +88,6 @@ def _pool(workers: int) -> ThreadPoolExecutor:
 
 if hasattr(os, "register_at_fork"):  # a forked child has none of the threads
     os.register_at_fork(after_in_child=_pool.cache_clear)
-
-
-class _BlasLimit:
-    """One BLAS thread from the first to enter until the last to leave."""
-
-    def __init__(self) -> None:
-        self.lock, self.inside, self.limit = threading.Lock(), 0, contextlib.ExitStack()
-
-    @functools.cached_property
-    def controller(self) -> Any:
-        return threadpoolctl.ThreadpoolController()  # searches all loaded libraries: once
-
-    def enter(self) -> None:
-        with self.lock:
-            if self.inside == 0:
-                self.limit.enter_context(self.controller.limit(limits=1, user_api="blas"))
-            self.inside += 1
-
-    def leave(self) -> None:
-        with self.lock:
-            self.inside -= 1
-            if self.inside == 0:
-                self.limit.close()  # as many threads as there were
-
-
-_blas = _BlasLimit()
-
-
-@contextlib.contextmanager
-def _blas_single_threaded() -> Iterator[None]:
-    _blas.enter()
-    try:
-        yield
-    finally:
-        _blas.leave()
 
 
 def _cores() -> int:
