@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,23 +11,22 @@ import numpy as np
 
 from minilora.adapters import prepare
 from minilora.cli.console import Console
-from minilora.cli.splits import Splits, describe, read_splits
-from minilora.cli.table import Cell, count, table
-from minilora.cli.train_options import PATHS, TrainOptions
-from minilora.errors import CheckpointError, ConfigError
-from minilora.nn import (
-    BertConfig,
-    BertForSequenceClassification,
-    BertForTokenClassification,
-    count_parameters,
+from minilora.cli.models import (
+    MODELS,
+    fitting_length,
+    parameter_lines,
+    read_tokenizer,
+    weights_sha256,
 )
-from minilora.text import Dataset, WordPieceTokenizer, encode_corpus
+from minilora.cli.splits import Splits, describe, read_splits
+from minilora.cli.table import count
+from minilora.cli.train_options import PATHS, TrainOptions
+from minilora.errors import ConfigError
+from minilora.nn import BertConfig, count_parameters
+from minilora.text import Dataset, encode_corpus
 from minilora.train import TrainSettings
 
-MODELS: dict[str, type[BertForTokenClassification] | type[BertForSequenceClassification]] = {
-    "ner": BertForTokenClassification,
-    "classify": BertForSequenceClassification,
-}
+_SHOWN_LABELS = 20
 
 
 @dataclass(frozen=True)
@@ -56,7 +54,7 @@ class Job:
         options.lora_config([])  # its settings are checked before any file is read
         base = Path(options.base)
         config = BertConfig.from_json(base / "config.json")
-        max_length = _fitting_length(options.max_length, config)
+        max_length = fitting_length(options.max_length, config)
         options = replace(options, max_length=max_length)
         tokenizer = read_tokenizer(base, config)
         console.say(f"minilora train: {options.method}, {options.task}, seed {options.seed}")
@@ -70,7 +68,7 @@ class Job:
             seed=options.seed,
             console=console,
         )
-        console.say(*describe(splits), f"{len(splits.labels)} labels: {', '.join(splits.labels)}")
+        console.say(*describe(splits), _label_line(splits.labels))
         data = {}
         for name, corpus in splits.corpora.items():
             data[name] = encode_corpus(corpus, tokenizer, splits.labels, max_length=max_length)
@@ -132,45 +130,6 @@ class Job:
                 )
 
 
-def read_tokenizer(folder: Path, config: BertConfig) -> WordPieceTokenizer:
-    """The tokenizer beside a model, if the model has an embedding for each of its pieces.
-
-    Raises
-    ------
-    CheckpointError
-        There is none, it is damaged, or belongs to a larger vocabulary.
-    """
-    tokenizer = WordPieceTokenizer.from_pretrained(folder)
-    if max(tokenizer.vocab.values()) >= config.vocab_size:
-        raise CheckpointError(
-            f"{folder}: the vocabulary has {tokenizer.vocab_size:,} word pieces, the model "
-            f"embeddings for {config.vocab_size:,}; put the tokenizer files that belong to it there"
-        )
-    return tokenizer
-
-
-def parameter_lines(model: Any) -> list[str]:
-    """A table for people: what is trained of what."""
-    totals: dict[str, list[int]] = {}
-    for name, parameter in model.named_parameters():
-        counts = totals.setdefault(_part(name), [0, 0])
-        counts[0] += parameter.data.size
-        counts[1] += parameter.data.size * parameter.requires_grad
-    trained, total = count_parameters(model)
-    rows: list[list[Cell]] = [[part, *counts, None] for part, counts in totals.items()]
-    rows.append(["all", total, trained, f"{trained / total:.2%}"])
-    return table(["part", "parameters", "trained", ""], rows)
-
-
-def weights_sha256(folder: Path) -> str:
-    """What identifies the weights in a model folder."""
-    digest = hashlib.sha256()
-    for path in sorted(folder.glob("*.safetensors")):
-        with path.open("rb") as file:
-            digest.update(hashlib.file_digest(file, "sha256").digest())
-    return digest.hexdigest()
-
-
 def _make_model(options: TrainOptions, labels: Sequence[str], console: Console) -> Any:
     rng = np.random.default_rng(options.seed)
     model = MODELS[options.task].from_pretrained(options.base, labels=labels, rng=rng)
@@ -184,21 +143,7 @@ def _make_model(options: TrainOptions, labels: Sequence[str], console: Console) 
     return model
 
 
-def _part(name: str) -> str:
-    if ".lora_" in name:
-        return "adapters"
-    for part in ("classifier", "pooler", "embeddings"):
-        if part in name:
-            return part
-    return "encoder layers"
-
-
-def _fitting_length(asked: int | None, config: BertConfig) -> int:
-    longest = config.max_position_embeddings
-    if asked is None:
-        return longest
-    if not 3 <= asked <= longest:
-        raise ConfigError(
-            f"--max-length: got {asked}; expected 3 to {longest}, for which the base has positions"
-        )
-    return asked
+def _label_line(labels: Sequence[str]) -> str:
+    more = len(labels) - _SHOWN_LABELS
+    shown = ", ".join(labels[:_SHOWN_LABELS]) + (f" and {more:,} more" if more > 0 else "")
+    return f"{count(len(labels), 'label')}: {shown}"

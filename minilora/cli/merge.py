@@ -12,8 +12,8 @@ from minilora._types import Array
 from minilora.adapters import merge
 from minilora.autograd import no_grad
 from minilora.cli.console import Console
-from minilora.cli.job import MODELS
 from minilora.cli.machine import ready_kernels
+from minilora.cli.models import MODELS
 from minilora.cli.parser import Parser
 from minilora.cli.table import count
 from minilora.cli.trained import Trained, add_model_options, load

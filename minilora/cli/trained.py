@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from minilora.cli.console import Console
-from minilora.cli.job import MODELS, read_tokenizer
+from minilora.cli.models import MODELS, fitting_length, read_tokenizer
 from minilora.cli.parser import Parser, names, one_of, whole_number
 from minilora.errors import CheckpointError, ConfigError
 from minilora.io import AdapterInfo, AdapterWarning, load_adapter, read_adapter_info
@@ -21,6 +21,7 @@ from minilora.io.run import RUN
 from minilora.nn import BertConfig
 from minilora.storage import read_json, tensor_info
 from minilora.text import Task, WordPieceTokenizer
+from minilora.text.schemes import is_tag
 
 TASKS: dict[str, Task] = {"TOKEN_CLS": "ner", "SEQ_CLS": "classify"}
 """PEFT's words for the tasks."""
@@ -160,13 +161,16 @@ def _settle_task(folder: Path, asked: Task | None, said: Task | None) -> Task | 
 def _trained(
     model: Any, base: Path, task: Task, options: argparse.Namespace, record: dict[str, Any]
 ) -> Trained:
-    longest = model.config.max_position_embeddings
-    max_length = options.max_length or record.get("settings", {}).get("max_length") or longest
-    if not 3 <= max_length <= longest:
+    other = [name for name in model.label_names if task == "ner" and not is_tag(name)]
+    if other:
         raise ConfigError(
-            f"--max-length: got {max_length}; expected 3 to {longest}, for which the model has "
-            "positions"
+            f"--labels: the model has {other[0]!r}, which is no tag; expected O, B-X or I-X for "
+            "some type X; give --labels with the tags in the order of training"
         )
+    asked = options.max_length
+    if asked is None:
+        asked = record.get("settings", {}).get("max_length")
+    max_length = fitting_length(asked, model.config)
     return Trained(model, read_tokenizer(base, model.config), task, max_length, base)
 
 

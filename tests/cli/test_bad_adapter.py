@@ -190,6 +190,15 @@ def test_a_max_length_beyond_the_model(refuse_adapter):
     refuse_adapter("--max-length", "33", "3 to 32", words=("--max-length", "33", "Anna"))
 
 
+def test_a_max_length_of_0(refuse_adapter):
+    refuse_adapter("--max-length", "got 0", words=("--max-length", "0", "Anna"))
+
+
+def test_labels_that_are_no_tags(refuse_adapter, adapter):
+    from_elsewhere(adapter)
+    refuse_adapter("'LABEL_1'", words=("--labels", "O,LABEL_1,I-X,B-Y,I-Y", "Anna"))
+
+
 def test_an_empty_batch(refuse_adapter):
     refuse_adapter("batch_size", "0", words=("--batch-size", "0", "Anna"))
 

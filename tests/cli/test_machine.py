@@ -1,0 +1,56 @@
+import sys
+
+import pytest
+
+from minilora import kernels
+from minilora.cli import machine
+from minilora.cli.machine import facts, ready_kernels
+
+
+@pytest.fixture
+def warmed(monkeypatch):
+    """Dtypes that were warmed up; nothing is compiled."""
+    dtypes = []
+    monkeypatch.setattr(kernels, "warm_up", dtypes.append)
+    return dtypes
+
+
+def test_a_first_compilation_says_why_nothing_moves(monkeypatch, warmed, capsys):
+    monkeypatch.setattr(kernels, "cached", lambda dtype: False)
+    ready_kernels("float32")
+    assert capsys.readouterr().err.startswith("compiling kernels, once per machine, about ")
+    assert warmed == ["float32"]
+
+
+def test_later_runs_say_nothing(monkeypatch, warmed, capsys):
+    monkeypatch.setattr(kernels, "cached", lambda dtype: True)
+    ready_kernels("float32")
+    assert capsys.readouterr() == ("", "")
+    assert warmed == ["float32"]
+
+
+def test_the_threads_that_were_asked_for_are_told_from_the_default(monkeypatch):
+    monkeypatch.setenv("MINILORA_THREADS", "3")
+    assert facts()["threads"] == "3 (MINILORA_THREADS=3)"
+    monkeypatch.delenv("MINILORA_THREADS")
+    assert facts()["threads"].endswith("(one a core)")
+
+
+def test_a_package_that_is_missing_is_said_to_be(monkeypatch):
+    monkeypatch.setattr(machine, "PACKAGES", ("numpy", "no-such-package"))
+    found = facts()
+    assert found["numpy"] == sys.modules["numpy"].__version__
+    assert found["no-such-package"] == "not installed"
+
+
+def test_elsewhere_than_on_linux_less_is_known_and_nothing_fails(monkeypatch):
+    for name in ("sched_getaffinity", "sysconf"):
+        monkeypatch.delattr(f"os.{name}", raising=False)
+
+    def no_such_file(path, **options):
+        raise FileNotFoundError(path)
+
+    monkeypatch.setattr("pathlib.Path.read_text", no_such_file)
+    found = facts()
+    assert found["memory"] == "not known"
+    assert "cores for this process" in found["cpu"]
