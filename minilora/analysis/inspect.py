@@ -24,6 +24,8 @@ LARGEST_DENSE = 2048
 """Smaller side up to which a base weight is decomposed whole; of larger ones only what leads."""
 LEADING = 64
 """Singular triplets that are computed of a larger base weight."""
+SMALL = 2**25
+"""Entries up to which a weight in half precision is turned into float32 once, not in each pass."""
 DEPTH = 16
 """Directions of φ tables."""
 
@@ -142,7 +144,9 @@ def _inspect_dense(W: Array, of_update: SVD) -> BaseReport:
 
 
 def _inspect_large(W: Array, update: LowRankUpdate, of_update: SVD, rng: Rng) -> BaseReport:
-    """By sketches of W and W + ΔW, which are read in blocks and never copied whole."""
+    """By sketches of W and W + ΔW, which are gone through in blocks and never formed."""
+    if W.size <= SMALL:
+        W = W.astype(np.result_type(W, np.float32), copy=False)
     weight, adapted = AdaptedWeight(W), AdaptedWeight(W, update)
     leading = min(LEADING, *W.shape)
     of_W = randomized_svd(weight, leading, rng=rng)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 
@@ -71,8 +72,7 @@ def row_blocks(W: Array, dtype: DType) -> Iterator[tuple[slice, Array]]:
 class AdaptedWeight:
     """W + ΔW (O, I), or W alone, to multiply by: never formed, of W some rows at a time.
 
-    Computes in float64 when W or the update is that, else in float32. A
-    `minilora.linalg.Multiplier`.
+    W is multiplied in float32 unless it is float64. A `minilora.linalg.Multiplier`.
     """
 
     W: Array
@@ -83,25 +83,32 @@ class AdaptedWeight:
         """(O, I)"""
         return self.W.shape
 
-    def blocks(self) -> Iterator[tuple[slice, Array]]:
-        """Rows of the sum, and which they are."""
-        for at, rows in row_blocks(self.W, np.result_type(self.W, np.float32)):
-            if self.update is None:
-                yield at, rows
-            else:
-                yield at, rows + replace(self.update, B=self.update.B[at]).matrix()
-
     def times(self, X: Array) -> Array:
         """X (I, k) -> (O, k)"""
-        return np.concatenate([rows @ X.astype(rows.dtype) for _, rows in self.blocks()])
+        product = np.empty((len(self.W), X.shape[1]))
+        for at, rows in self._blocks():
+            product[at] = rows @ X.astype(rows.dtype, copy=False)
+        if self.update is not None:
+            product += self.update.B @ (self.update.scale * (self.update.A @ X))
+        return product
 
     def transposed_times(self, Y: Array) -> Array:
         """Y (O, k) -> (I, k)"""
-        product = np.zeros((self.shape[1], Y.shape[1]))
-        for at, rows in self.blocks():
-            product += rows.T @ Y[at].astype(rows.dtype)
+        product = np.zeros((self.W.shape[1], Y.shape[1]))
+        for at, rows in self._blocks():
+            product += rows.T @ Y[at].astype(rows.dtype, copy=False)
+        if self.update is not None:
+            product += self.update.A.T @ (self.update.scale * (self.update.B.T @ Y))
         return product
 
     def frobenius(self) -> float:
-        """‖W + ΔW‖_F, the blocks' added up in float64."""
-        return float(np.linalg.norm([float(np.linalg.norm(rows)) for _, rows in self.blocks()]))
+        """‖W + ΔW‖_F"""
+        squares = 0.0
+        for at, rows in self._blocks():
+            if self.update is not None:
+                rows = rows + replace(self.update, B=self.update.B[at]).matrix()
+            squares += float(np.linalg.norm(rows)) ** 2
+        return math.sqrt(squares)
+
+    def _blocks(self) -> Iterator[tuple[slice, Array]]:
+        return row_blocks(self.W, np.result_type(self.W, np.float32))
