@@ -5,6 +5,8 @@ readers; nothing is told by colour alone. Figures are drawn without pyplot, so n
 changes, and come back as the bytes of a PNG file that carries its own description.
 """
 
+from minilora.analysis.plots.pareto import describe_pareto as describe_pareto
+from minilora.analysis.plots.pareto import pareto_chart as pareto_chart
 from minilora.analysis.plots.training import TrainingRun as TrainingRun
 from minilora.analysis.plots.training import describe as describe
 from minilora.analysis.plots.training import training_report as training_report
