@@ -123,13 +123,11 @@ def _statistics(dout: Array, out: Array, lse: Array, h: Index, K: Index, stats: 
 
 @inner
 def _softmax_backward(P: Array, dP: Array, L: Index, lse: Array, delta: Array) -> None:
-    """P ← exp(P − lse),   dP ← P · (dP − δ); 0 in the padding below L"""
+    """P ← exp(P − lse),   dP ← P · (dP − δ), in the first L rows; what follows stays 0"""
     for j in range(L):
         for i in range(np.uintp(P.shape[1])):
             P[j, i] = exp(P[j, i] - lse[i])
             dP[j, i] = P[j, i] * (dP[j, i] - delta[i])
-    P[L:] = P.dtype.type(0)
-    dP[L:] = P.dtype.type(0)
 
 
 @inner

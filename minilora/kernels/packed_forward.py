@@ -84,7 +84,7 @@ def _attention(
 
 @inner
 def _exponentials(S: Array, L: Index, top: Array, total: Array) -> None:
-    """S ← exp(S − max S) down each column, 0 in the padding below L; total = Σ"""
+    """S ← exp(S − max S), total = Σ, down the first L rows of each column; what follows stays 0"""
     columns = np.uintp(S.shape[1])
     for i in range(columns):
         top[i] = S[_0, i]
@@ -96,7 +96,6 @@ def _exponentials(S: Array, L: Index, top: Array, total: Array) -> None:
         for i in range(columns):
             S[j, i] = exp(S[j, i] - top[i])
             total[i] += S[j, i]
-    S[L:] = S.dtype.type(0)
 
 
 @inner

@@ -69,10 +69,13 @@ def test_an_unknown_kernel_is_an_attribute_error():
         kernels.gelo  # noqa: B018
 
 
-def test_warm_up_loads_every_kernel_and_notes_it(monkeypatch, tmp_path):
+def test_warm_up_calls_every_kernel_and_notes_it(monkeypatch, tmp_path):
     monkeypatch.setattr(cache, "cache_dir", lambda: tmp_path)
+    called = []
+    monkeypatch.setattr(every_kernel, "call_every_kernel", called.append)
     assert not kernels.cached(np.float64)
     assert kernels.warm_up(np.float64) > 0
+    assert called == [np.float64]
     assert kernels.cached(np.float64)
     assert not kernels.cached(np.float32)
 

@@ -48,6 +48,12 @@ def test_seeds_draw_independent_masks(other):
     assert within_five_sigma(both.sum(), N, 0.25)
 
 
+def test_no_seed_continues_another_seeds_stream():
+    step = 0x9E3779B97F4A7C15  # by which splitmix64 counts
+    shifted = kept(jitted, 0.5, step)[:-1] & kept(jitted, 0.5, 0)[1:]
+    assert within_five_sigma(shifted.sum(), N - 1, 0.25)
+
+
 @pytest.mark.parametrize("lag", [1, 2, 16, 384])
 def test_neighbours_are_independent(lag):
     mask = kept(jitted, 0.5, 4)

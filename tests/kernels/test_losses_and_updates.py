@@ -1,4 +1,4 @@
-"""Cross-entropy, scatter-add and AdamW against their formulas, written out."""
+"""Softmax, cross-entropy, scatter-add and AdamW against their formulas, written out."""
 
 import math
 
@@ -9,6 +9,16 @@ from minilora.kernels import jitted, reference
 
 twins = pytest.mark.parametrize("kernels", [jitted, reference], ids=["jitted", "reference"])
 both_dtypes = pytest.mark.parametrize("dtype", [np.float32, np.float64])
+
+
+@twins
+@both_dtypes
+@pytest.mark.parametrize("shift", [-1e4, 0, 1e4])
+def test_softmax_does_not_see_a_shift(kernels, dtype, shift):
+    x = np.array([[0, 1, 2]], dtype) + dtype(shift)
+    want = np.exp([0.0, 1, 2]) / np.exp([0.0, 1, 2]).sum()
+    np.testing.assert_allclose(kernels.softmax(x), [want], rtol=1e-6)
+    np.testing.assert_allclose(np.exp(kernels.log_softmax(x)), [want], rtol=1e-6)
 
 
 @twins
