@@ -14,6 +14,7 @@ from minilora.analysis.select.log import TrialLog
 from minilora.analysis.select.trial import Result, Strategy, Trial
 from minilora.analysis.select.workers import local_workers
 from minilora.errors import ConfigError, WorkerError
+from minilora.linalg import one_blas_thread
 
 Objective: TypeAlias = Callable[[Trial], float]
 """The score of a trial, higher is better. It is sent to workers, so they must be able to import it;
@@ -62,8 +63,8 @@ def run_search(
         Scores one trial.
     executor
         Where trials run; it is left running. `local_workers` if None. On a cluster,
-        ``dask.distributed.Client(...).get_executor()`` or ``mpi4py.futures.MPIPoolExecutor()``; its
-        workers need one thread each, and the files that the objective reads.
+        ``dask.distributed.Client(...).get_executor()`` or ``mpi4py.futures.MPIPoolExecutor()``,
+        whose workers need the files that the objective reads. BLAS has one thread in a trial.
     log
         Keeps every result, and knows those of an earlier search: these trials do not run again.
     on_result
@@ -168,7 +169,8 @@ def _attempt(objective: Objective, trial: Trial) -> Result:
     began = time.perf_counter()
     score, error = None, ""
     try:
-        score = float(objective(trial))
+        with one_blas_thread():  # trials run side by side
+            score = float(objective(trial))
         if not math.isfinite(score):
             error, score = f"the score is {score}", None
     except Exception as failure:

@@ -10,8 +10,6 @@ from concurrent.futures import ProcessPoolExecutor
 from multiprocessing.connection import Connection
 from types import TracebackType
 
-import threadpoolctl
-
 
 def local_workers(n: int | None = None) -> ProcessPoolExecutor:
     """Start ``n`` processes (default: one a core) that run one trial each, on one thread.
@@ -43,7 +41,6 @@ class _Workers(ProcessPoolExecutor):
 def _start(lifeline: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears it as well, and cuts the line
     os.environ["MINILORA_THREADS"] = "1"
-    threadpoolctl.threadpool_limits(1)
     threading.Thread(target=_end_with, args=(lifeline,), daemon=True).start()
 
 

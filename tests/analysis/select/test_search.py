@@ -3,6 +3,7 @@ import time
 from concurrent.futures import BrokenExecutor, CancelledError, Future, ThreadPoolExecutor
 
 import pytest
+import threadpoolctl
 
 from minilora.analysis.select import TrialLog, run_search, sweep
 from minilora.errors import ConfigError, OutputError, WorkerError
@@ -85,6 +86,15 @@ def test_finished_trials_are_not_run_again(grid, saturating, search, log):
     second = search(sweep(grid, epochs=1, seeds=[0, 1]), counting, log=TrialLog(log.path))
     assert {trial.candidate.r for trial in ran} == {4, 8}
     assert [r.score for r in second.results[:4]] == [r.score for r in first.results]
+
+
+def test_blas_has_one_thread_in_a_trial(grid, search):
+    def blas_threads(trial):
+        return max(library["num_threads"] for library in threadpoolctl.threadpool_info())
+
+    with threadpoolctl.threadpool_limits(2):
+        found = search(sweep(grid[:1], epochs=1, seeds=[0]), blas_threads)
+    assert found.results[0].score == 1
 
 
 def test_a_trial_asked_for_twice_runs_once(grid, search):

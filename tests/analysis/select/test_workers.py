@@ -7,7 +7,6 @@ import time
 from pathlib import Path
 
 import pytest
-import threadpoolctl
 
 from minilora.analysis.select import TrialLog, local_workers, run_search, sweep
 from minilora.errors import WorkerError
@@ -73,9 +72,7 @@ def test_what_cannot_be_sent_to_a_process_fails_with_the_reason(grid, workers):
     assert "pickle" in found.error
 
 
-def test_a_worker_has_one_thread_for_blas_and_one_for_us(workers):
-    blas = workers.submit(threadpoolctl.threadpool_info).result()
-    assert {library["num_threads"] for library in blas} == {1}
+def test_a_worker_trains_on_one_thread(workers):
     assert workers.submit(os.getenv, "MINILORA_THREADS").result() == "1"
 
 
