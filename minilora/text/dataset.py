@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -68,6 +69,18 @@ class Dataset:
     def lengths(self) -> Array:
         """Word pieces in each row (N,)."""
         return np.array([len(e) for e in self.encodings], np.int64)
+
+    def select(self, indices: Iterable[int]) -> Dataset:
+        """The rows with these indices, in this order; ``report`` stays what it says of all."""
+        chosen = list(indices)
+        labels: Any = self.labels
+        if isinstance(labels, list):
+            labels = [labels[i] for i in chosen]
+        elif labels is not None:
+            labels = labels[chosen]
+        rows: Any = [self.rows[i] for i in chosen]
+        encodings = [self.encodings[i] for i in chosen]
+        return replace(self, encodings=encodings, labels=labels, rows=rows)
 
     def batch(self, indices: Iterable[int]) -> Batch:
         """The rows with these indices, packed."""

@@ -72,8 +72,7 @@ def read_corpus(path: str | Path, task: Task, *, labelled: bool = True) -> Corpu
 
 def _sentences(text: str, path: Path, labelled: bool) -> tuple[list[Sentence], list[str]]:
     read = read_sentences if path.suffix.lower() == ".jsonl" else read_columns
-    sentences = read(_lines(text), path, labelled=labelled)
-    return to_bio(sentences) if labelled else (sentences, [])
+    return to_bio(read(_lines(text), path, labelled=labelled))
 
 
 def _examples(text: str, path: Path, labelled: bool) -> tuple[list[Example], list[str]]:

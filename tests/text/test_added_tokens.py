@@ -44,6 +44,10 @@ def test_a_single_word_may_have_anything_else_beside_it(neighbour):
     assert cut(f"{neighbour}X{neighbour}", "X", single_word=True) == [neighbour, "<X>", neighbour]
 
 
+def test_the_end_of_a_text_is_not_beside_its_start():
+    assert cut("X b", "X", single_word=True) == ["<X>", " b"]
+
+
 def test_nothing_to_find_leaves_the_text_whole():
     assert cut("a text") == ["a text"]
     assert cut("", "X") == []

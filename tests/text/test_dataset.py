@@ -38,6 +38,15 @@ def test_a_batch_holds_the_rows_asked_for_in_that_order(sentences, examples):
     assert examples.batch(np.array([3, 0])).labels.tolist() == [1, 0]
 
 
+def test_a_selection_is_a_dataset_of_these_rows(sentences, examples):
+    chosen = sentences.select([2, 0])
+    assert [row.line for row in chosen.rows] == [9, 1]
+    assert chosen.batch([0, 1]).labels.tolist() == sentences.batch([2, 0]).labels.tolist()
+    assert chosen.batch([1]).input_ids.tolist() == sentences.batch([0]).input_ids.tolist()
+    assert examples.select(np.array([3, 0])).labels.tolist() == [1, 0]
+    assert len(examples.select([])) == 0
+
+
 def test_a_batch_of_rows_without_labels_has_none(tokenizer):
     corpus = Corpus(Path("x"), "classify", [Example("a", None, "", 1)], labelled=False)
     assert encode_corpus(corpus, tokenizer, ["a"]).batch([0]).labels is None

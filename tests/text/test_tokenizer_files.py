@@ -108,6 +108,26 @@ def test_older_files_may_add_tokens(folder, vocab):
     assert tokenizer("<MORE><more>").tokens.count("<more>") == 1
 
 
+def test_a_list_of_added_tokens_silences_those_of_tokenizer_json(tmp_path, saved, vocab):
+    saved["added_tokens"] = [{"content": "<old>", "id": len(vocab)}]
+    write(tmp_path, "tokenizer.json", saved)
+    new = {str(len(vocab)): {"content": "<new>"}}
+    write(tmp_path, "tokenizer_config.json", {"added_tokens_decoder": new})
+    tokenizer = WordPieceTokenizer.from_pretrained(tmp_path)
+    assert tokenizer.vocab == vocab | {"<new>": len(vocab)}
+
+
+def test_added_tokens_are_numbered_in_the_order_of_their_ids(folder, vocab):
+    n = len(vocab)
+    write(folder, "added_tokens.json", {"<b>": n + 1, "<a>": n, "<c>": n + 2})
+    assert WordPieceTokenizer.from_pretrained(folder).vocab["<c>"] == n + 2
+
+
+def test_a_special_token_that_is_named_may_be_new_to_the_vocabulary(folder, vocab):
+    write(folder, "tokenizer_config.json", {"mask_token": "<mask>"})
+    assert WordPieceTokenizer.from_pretrained(folder).vocab["<mask>"] == len(vocab)
+
+
 def test_a_vocabulary_without_mask_has_no_such_token(tmp_path):
     (tmp_path / "vocab.txt").write_text("[UNK]\n[CLS]\n[SEP]\n[\nmask\n]\n")
     assert tokens(tmp_path, "[MASK]") == ["[", "mask", "]"]
@@ -229,3 +249,10 @@ def test_the_class_may_be_in_the_models_configuration(folder):
     write(folder, "config.json", {"tokenizer_class": "BertJapaneseTokenizer"})
     message = refusal(folder)
     assert re.search("its tokenizer_class is BertJapaneseTokenizer; BertTokenizer or", message)
+
+
+def test_a_part_may_be_missing_only_where_the_class_says_what_it_is(tmp_path, saved):
+    write(tmp_path, "tokenizer.json", saved | {"normalizer": None})
+    assert refusal(tmp_path).startswith("tokenizer.json: its normalizer is of kind None")
+    write(tmp_path, "tokenizer_config.json", {"tokenizer_class": "BertTokenizer"})
+    assert tokens(tmp_path, "The cat") == ["the", "cat"]

@@ -48,6 +48,10 @@ def test_words_longer_than_the_limit_are_unknown():
     assert pieces("bee", max_characters=2) == ["[UNK]"]
 
 
+def test_the_longest_piece_of_the_vocabulary_can_be_found():
+    assert WordPiece({"[UNK]": 0, "abcdefgh": 1})("abcdefgh") == (1,)
+
+
 def test_the_prefix_can_be_another():
     split = WordPiece({"?": 0, "a": 1, "@b": 2}, unknown="?", prefix="@")
     assert split("abb") == (1, 2, 2)
