@@ -12,8 +12,8 @@ import numpy as np
 from minilora.adapters import prepare
 from minilora.cli.console import Console
 from minilora.cli.models import (
-    MODELS,
     fitting_length,
+    load_base,
     parameter_lines,
     read_tokenizer,
     weights_sha256,
@@ -132,13 +132,7 @@ class Job:
 
 def _make_model(options: TrainOptions, labels: Sequence[str], console: Console) -> Any:
     rng = np.random.default_rng(options.seed)
-    model = MODELS[options.task].from_pretrained(options.base, labels=labels, rng=rng)
-    fresh = {name.removeprefix("bert.").split(".")[0] for name in model.started_at_random}
-    if "classifier" not in fresh:
-        console.note("the base has a classifier for as many labels: training starts from it")
-    if "pooler" in fresh:
-        console.note("the base has no pooler: it starts at random, as the classifier does")
-    saved = ["classifier", *(["pooler"] if "pooler" in fresh else [])]
+    model, saved = load_base(options.task, options.base, labels, rng=rng, console=console)
     prepare(model, options.method, config=options.lora_config(saved), rng=rng)
     return model
 

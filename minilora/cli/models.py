@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from minilora._types import Rng
+from minilora.cli.console import Console
 from minilora.cli.table import Cell, table
 from minilora.errors import CheckpointError, ConfigError
 from minilora.nn import (
@@ -21,6 +24,22 @@ MODELS: dict[Task, type[BertForTokenClassification] | type[BertForSequenceClassi
     "classify": BertForSequenceClassification,
 }
 SHORTEST = 3  # [CLS], a word piece, [SEP]
+
+
+def load_base(
+    task: Task, folder: str, labels: Sequence[str], *, rng: Rng, console: Console
+) -> tuple[Any, list[str]]:
+    """Read a base model with a head for ``labels``; also, which of its modules are trained whole.
+
+    Those are the head and what a classification starts at random besides.
+    """
+    model = MODELS[task].from_pretrained(folder, labels=labels, rng=rng)
+    fresh = {name.removeprefix("bert.").split(".")[0] for name in model.started_at_random}
+    if "classifier" not in fresh:
+        console.note("the base has a classifier for as many labels: training starts from it")
+    if "pooler" in fresh:
+        console.note("the base has no pooler: it starts at random, as the classifier does")
+    return model, ["classifier", *(["pooler"] if "pooler" in fresh else [])]
 
 
 def read_tokenizer(folder: Path, config: BertConfig) -> WordPieceTokenizer:

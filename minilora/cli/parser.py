@@ -6,10 +6,11 @@ import argparse
 import difflib
 import shutil
 from collections.abc import Callable, Sequence
-from typing import NoReturn
+from typing import NoReturn, TypeVar
 
 from minilora.errors import ConfigError, did_you_mean
 
+T = TypeVar("T")
 SUPPRESS = argparse.SUPPRESS
 
 
@@ -117,6 +118,11 @@ def names(text: str) -> list[str]:
             f"{text!r} has an empty name; expected names separated by commas, such as a,b"
         )
     return found
+
+
+def list_of(kind: Callable[[str], T]) -> Callable[[str], list[T]]:
+    """Option type: what ``kind`` takes, several of it, separated by commas."""
+    return lambda text: [kind(part) for part in names(text)]
 
 
 def _formatter(prog: str) -> argparse.HelpFormatter:

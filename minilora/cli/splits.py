@@ -32,9 +32,16 @@ class Splits:
 
 
 def read_splits(
-    task: Task, *, train: str, dev: str | None, test: str | None, seed: int, console: Console
+    task: Task,
+    *,
+    train: str,
+    dev: str | None,
+    test: str | None = None,
+    need_dev: bool = True,
+    seed: int,
+    console: Console,
 ) -> Splits:
-    """Read all files, hold out dev if there is none, and note what looks wrong.
+    """Read all files, hold out dev if there is none and it is needed, and note what looks wrong.
 
     Raises
     ------
@@ -55,7 +62,7 @@ def read_splits(
     for name in ("dev", "test"):
         if name in corpora:
             _note_overlap(corpora["train"], corpora[name], name, console)
-    if "dev" not in corpora:
+    if need_dev and "dev" not in corpora:
         corpora["train"], corpora["dev"] = hold_out(corpora["train"], seed=seed)
         console.note(
             f"no --dev: a tenth of train, drawn with seed {seed}, is held out for it "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
 from minilora.adapters import METHODS
@@ -39,7 +39,7 @@ def make_parser() -> Parser:
     )
     _add_data(parser)
     _add_method(parser)
-    _add_training(parser)
+    add_training_options(parser)
     _add_run(parser)
     return parser
 
@@ -79,8 +79,9 @@ def _add_method(parser: Parser) -> None:
     add("targets", names, "NAMES", text)
 
 
-def _add_training(parser: Parser) -> None:
-    add = _adder(parser, "how it is trained")
+def add_training_options(parser: Parser, *, without: Collection[str] = ()) -> None:
+    """Add the options of `TrainOptions` that say how a model is trained, but those ``without``."""
+    add = _adder(parser, "how it is trained", without)
     add("epochs", whole_number, "N", "passes over the training data")
     add("batch_size", whole_number, "N", "texts at a time")
     add("accumulate", whole_number, "N", "batches a step")
@@ -115,11 +116,15 @@ def _add_run(parser: Parser) -> None:
     run.add_argument("--json", action="store_true", help="print one JSON object instead of tables")
 
 
-def _adder(parser: Parser, title: str) -> Callable[[str, Callable[[str], Any], str, str], None]:
+def _adder(
+    parser: Parser, title: str, without: Collection[str] = ()
+) -> Callable[[str, Callable[[str], Any], str, str], None]:
     """A function that adds options to a new group, their defaults to the help."""
     group = parser.add_argument_group(title)
 
     def add(name: str, kind: Callable[[str], Any], metavar: str, text: str) -> None:
+        if name in without:
+            return
         default = OPTIONS[name]
         said = f"{default:g}" if isinstance(default, float) else default
         shown = text if default is None else f"{text} (default {said})"

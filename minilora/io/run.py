@@ -1,4 +1,4 @@
-"""The folder of a training run: what was asked, what came out, and what to go on from.
+"""The folder of a run, of a training or a search: what was asked, and what came out.
 
 ======================================  ==========================================================
 ``run.json``                            settings, versions, data, results
@@ -6,6 +6,7 @@
 ``trainer_state.safetensors``           what to resume from
 ``adapter_*`` or ``model.safetensors``  what was learned, written by `minilora.io` at the end
 ``report.png``                          the figure
+``results.csv``, ``pareto.png``         of a search for a rank: its trials, and their figure
 ======================================  ==========================================================
 """
 
@@ -43,10 +44,13 @@ if sys.platform != "win32":
 
 RUN, METRICS, STATE = "run.json", "metrics.jsonl", "trainer_state.safetensors"
 REPORT = "report.png"
+RESULTS, CHART = "results.csv", "pareto.png"
 OWN_FILES = (
     METRICS,
     STATE,
     REPORT,
+    RESULTS,
+    CHART,
     adapter_config.CONFIG_FILE,
     peft.WEIGHTS_FILE,
     huggingface.CONFIG_FILE,

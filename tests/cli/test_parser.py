@@ -1,6 +1,6 @@
 import pytest
 
-from minilora.cli.parser import Parser, names, number, one_of, whole_number
+from minilora.cli.parser import Parser, list_of, names, number, one_of, whole_number
 from minilora.errors import ConfigError
 
 
@@ -12,6 +12,7 @@ def parser():
     parser.add_argument("--rate", type=number)
     parser.add_argument("--task", type=one_of("ner", "classify"))
     parser.add_argument("--targets", type=names)
+    parser.add_argument("--ranks", type=list_of(whole_number))
     return parser
 
 
@@ -27,9 +28,10 @@ def test_options_and_texts_come_in_any_order(parser):
 
 
 def test_values_have_their_type(parser):
-    options = parser.parse(["--rate", "5e-4", "--targets", "query, value"])
+    options = parser.parse(["--rate", "5e-4", "--targets", "query, value", "--ranks", "1,2"])
     assert options.rate == 5e-4
     assert options.targets == ["query", "value"]
+    assert options.ranks == [1, 2]
 
 
 def test_what_is_no_whole_number_is_named(parser):
@@ -50,6 +52,10 @@ def test_a_wrong_choice_is_answered_with_the_right_ones(parser):
 
 def test_an_empty_name_in_a_list_is_refused(parser):
     assert "'query,,value'" in complaint(parser, "--targets", "query,,value")
+
+
+def test_what_is_no_number_in_a_list_is_named(parser):
+    assert "--ranks: 'two' is not a whole number" in complaint(parser, "--ranks", "1,two")
 
 
 def test_an_unknown_option_is_named_with_the_nearest_known_one(parser):

@@ -2,7 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from minilora.cli.splits import hold_out
+from minilora.cli.console import Console
+from minilora.cli.splits import hold_out, read_splits
 from minilora.errors import DataError
 from minilora.text import Corpus, Example
 
@@ -35,3 +36,15 @@ def test_the_seed_decides_which_rows():
 def test_one_row_cannot_be_divided():
     with pytest.raises(DataError, match=r"^train.tsv: has one row.*--dev"):
         hold_out(corpus(1), seed=0)
+
+
+@pytest.mark.parametrize(("need_dev", "names"), [(True, ["train", "dev"]), (False, ["train"])])
+def test_dev_is_held_out_only_where_it_is_needed(tmp_path, need_dev, names):
+    file = tmp_path / "train.tsv"
+    file.write_text("label\ttext\n" + "a\tx\nb\ty\n" * 9)
+    console = Console(as_json=True)
+    splits = read_splits(
+        "classify", train=str(file), dev=None, need_dev=need_dev, seed=0, console=console
+    )
+    assert list(splits.corpora) == names
+    assert sum(map(len, splits.corpora.values())) == 18
