@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import sys
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -31,15 +32,12 @@ class _Limit:
     def __init__(self) -> None:
         self.lock, self.inside, self.limit = threading.Lock(), 0, contextlib.ExitStack()
 
-    @functools.cached_property
-    def controller(self) -> Any:
-        return threadpoolctl.ThreadpoolController()  # searches all loaded libraries: once
-
     def enter(self) -> None:
         with self.lock:
             if self.inside == 0:
                 _take_control()
-                self.limit.enter_context(self.controller.limit(limits=1, user_api="blas"))
+                controller = _controller(with_scipys="scipy.linalg" in sys.modules)
+                self.limit.enter_context(controller.limit(limits=1, user_api="blas"))
             self.inside += 1
 
     def leave(self) -> None:
@@ -51,6 +49,12 @@ class _Limit:
 
 
 _limit = _Limit()
+
+
+@functools.cache
+def _controller(*, with_scipys: bool) -> Any:
+    """The loaded BLAS libraries: a slow search, repeated once if SciPy's own came later."""
+    return threadpoolctl.ThreadpoolController()
 
 
 def _take_control() -> None:
