@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from minilora._types import Array
 from minilora.linalg import SVD, phi, phi_of_random_subspaces
 
@@ -52,13 +50,9 @@ def similarity(first: SVD, second: SVD, *, depth: int | None = None) -> Similari
 
 def phi_with_null(U: Array, V: Array) -> Phi:
     """φ(i, j) of orthonormal columns U (d, p) and V (d, q), and its null expectation."""
-    values = phi(U, V)
-    null = [
-        [phi_of_random_subspaces(i + 1, j + 1, len(U)) for j in range(values.shape[1])]
-        for i in range(values.shape[0])
-    ]
-    return Phi(_table(values), _table(np.array(null).reshape(values.shape)))
+    null = phi_of_random_subspaces(U.shape[1], V.shape[1], len(U))
+    return Phi(_table(phi(U, V)), _table(null))
 
 
 def _table(X: Array) -> Table:
-    return tuple(tuple(float(x) for x in row) for row in X)
+    return tuple(tuple(row) for row in X.tolist())

@@ -91,12 +91,15 @@ def phi(U: Array, V: Array) -> Array:
     return overlap / np.minimum(i, j)
 
 
-def phi_of_random_subspaces(i: int, j: int, d: int) -> float:
+def phi_of_random_subspaces(p: int, q: int, d: int) -> Array:
     """E φ(i, j) = max(i, j) / d for subspaces drawn at random from d dimensions.
 
-    Each of the i · j squared cosines has mean 1/d. What φ has to exceed to mean anything.
+    For all i up to p and j up to q at once  ->  (p, q), as `phi`. Each of the i · j squared cosines
+    has mean 1/d. What φ has to exceed to mean anything.
     """
-    return max(i, j) / d
+    i, j = np.ogrid[1 : p + 1, 1 : q + 1]
+    null: Array = np.maximum(i, j) / d
+    return null
 
 
 def _basis(X: Array, name: str) -> Array:

@@ -1,9 +1,14 @@
 """Adapters of chosen spectra, and bases that they change."""
 
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from minilora.adapters import LowRankUpdate
+
+sys.path.insert(0, str(Path(__file__).parent))  # the formulas import each other by plain names
 
 O, I = 12, 10
 
