@@ -24,6 +24,8 @@ COMMANDS = {
     "evaluate": "score a trained model on a labelled file",
     "predict": "label texts",
     "merge": "fold an adapter into its base: a plain Hugging Face folder",
+    "resize": "cut an adapter to the rank it needs",
+    "extract": "turn what a full fine-tuning changed into an adapter",
     "doctor": "check this machine and this installation",
 }
 """Each command is the module of this name beside this file."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,12 +11,13 @@ from minilora._types import Array
 from minilora.adapters import merge
 from minilora.autograd import no_grad
 from minilora.cli.console import Console
+from minilora.cli.folders import new_folder
 from minilora.cli.machine import ready_kernels
 from minilora.cli.models import MODELS
 from minilora.cli.parser import Parser
 from minilora.cli.table import count
 from minilora.cli.trained import Trained, add_model_options, load
-from minilora.errors import ConfigError, OutputError
+from minilora.errors import ConfigError
 from minilora.io import save_pretrained
 from minilora.text import Batch
 
@@ -47,9 +47,7 @@ def run(words: Sequence[str]) -> int:
     options = parser.parse(words)
     console = Console(as_json=options.json)
 
-    out = Path(options.out)
-    if out.is_dir() and any(out.iterdir()):
-        raise OutputError(f"{out}: is not empty; expected a new or empty folder; choose another")
+    out = new_folder(options.out)
     trained = load(options, console)
     if trained.model.adaptation is None:
         raise ConfigError(
