@@ -255,6 +255,6 @@ def _notes(content: Mapping[str, Any], others: Mapping[str, Array]) -> Iterable[
     modules = sorted({name.rpartition(".")[0] for name in others if "lora_" not in name})
     if modules:
         yield (
-            f"Trained whole, and not measured here: {', '.join(modules[:5])}"
+            f"The file holds whole modules as well, not measured here: {', '.join(modules[:5])}"
             + (f" and {len(modules) - 5} more." if len(modules) > 5 else ".")
         )
