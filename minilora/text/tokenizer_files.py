@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from minilora.errors import CheckpointError
+from minilora.errors import CheckpointError, MiniLoraError
 from minilora.text.added_tokens import AddedToken
 from minilora.text.files import read_json
 from minilora.text.normalizer import Normalizer
@@ -63,6 +63,19 @@ def read_tokenizer(folder: Path) -> TokenizerFiles:
     CheckpointError
         A file is missing, damaged, or of another kind of tokenizer.
     """
+    try:
+        return _read(folder)
+    except MiniLoraError:
+        raise
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as problem:
+        # JSON may hold anything anywhere: what is not checked by name is refused as a whole.
+        raise CheckpointError(
+            f"{folder}: its tokenizer files are not laid out as transformers does it "
+            f"({type(problem).__name__}: {problem}). Take them from the checkpoint again."
+        ) from problem
+
+
+def _read(folder: Path) -> TokenizerFiles:
     sources = _read_sources(folder)
     vocab = _read_vocab(sources)
     settings = (

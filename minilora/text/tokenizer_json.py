@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import UnionType
 from typing import Any
 
 from minilora.errors import CheckpointError
@@ -34,26 +35,30 @@ def check_kinds(saved: Json, path: Path, *, complete: bool) -> None:
 
 def saved_settings(saved: Json, path: Path) -> TokenizerSettings:
     """The settings that a complete ``tokenizer.json`` holds."""
-    model, normalizer = saved["model"], saved["normalizer"]
+
+    def setting(part: str, key: str, kind: UnionType | type) -> Any:
+        value = saved[part].get(key)
+        if not isinstance(value, kind):
+            raise CheckpointError(
+                f"{path}: {key} of its {part} is {value!r:.40}; a setting of kind "
+                f"{getattr(kind, '__name__', kind)} was expected. Save the tokenizer again."
+            )
+        return value
+
     cls_token, sep_token = _special_tokens(saved["post_processor"], path)
-    try:
-        return TokenizerSettings(
-            normalizer=Normalizer(
-                lowercase=normalizer["lowercase"],
-                strip_accents=normalizer["strip_accents"],
-                split_ideographs=normalizer["handle_chinese_chars"],
-                clean=normalizer["clean_text"],
-            ),
-            unk_token=model["unk_token"],
-            cls_token=cls_token,
-            sep_token=sep_token,
-            continuing_subword_prefix=model["continuing_subword_prefix"],
-            max_input_chars_per_word=model["max_input_chars_per_word"],
-        )
-    except KeyError as missing:
-        raise CheckpointError(
-            f"{path}: lacks the setting {missing}; tokenizers writes it. Save the tokenizer again."
-        ) from None
+    return TokenizerSettings(
+        normalizer=Normalizer(
+            lowercase=setting("normalizer", "lowercase", bool),
+            strip_accents=setting("normalizer", "strip_accents", bool | None),
+            split_ideographs=setting("normalizer", "handle_chinese_chars", bool),
+            clean=setting("normalizer", "clean_text", bool),
+        ),
+        unk_token=setting("model", "unk_token", str),
+        cls_token=cls_token,
+        sep_token=sep_token,
+        continuing_subword_prefix=setting("model", "continuing_subword_prefix", str),
+        max_input_chars_per_word=setting("model", "max_input_chars_per_word", int),
+    )
 
 
 def _special_tokens(processor: Json, path: Path) -> tuple[str, str]:

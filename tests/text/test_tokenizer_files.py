@@ -1,7 +1,10 @@
+import copy
 import json
 import re
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from minilora.errors import CheckpointError
 from minilora.text import WordPieceTokenizer
@@ -210,10 +213,44 @@ def test_tokenizers_of_other_kinds_are_refused_by_name(tmp_path, saved, part, ki
     assert message.endswith("Take a BERT-family checkpoint.")
 
 
-def test_a_tokenizer_json_that_lacks_a_setting_is_named(tmp_path, saved):
-    del saved["normalizer"]["strip_accents"]
+@pytest.mark.parametrize(
+    ("part", "key", "value"),
+    [("normalizer", "lowercase", "yes"), ("model", "max_input_chars_per_word", None)],
+)
+def test_a_setting_of_another_kind_is_named(tmp_path, saved, part, key, value):
+    saved[part][key] = value
     write(tmp_path, "tokenizer.json", saved)
-    assert "lacks the setting 'strip_accents'" in refusal(tmp_path)
+    assert refusal(tmp_path).startswith(f"tokenizer.json: {key} of its {part} is {value!r}")
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-1, 3) | st.sampled_from(["", "a", "[CLS]", "content"]),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from("ab"), inner),
+    max_leaves=3,
+)
+TOKEN_KEYS = ["added_tokens_decoder", "extra_special_tokens", "cls_token", "unk_token"]
+
+
+@given(st.dictionaries(st.sampled_from(TOKEN_KEYS), JSON), st.data())
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+def test_whatever_the_files_hold_there_is_a_tokenizer_or_one_line(tmp_path, saved, config, data):
+    content = copy.deepcopy(saved)
+    inside = content
+    for place in data.draw(st.lists(st.integers(0, 9), min_size=1, max_size=3)):
+        keys = sorted(inside)
+        outside, key = inside, keys[place % len(keys)]
+        inside = outside[key]
+        if not isinstance(inside, dict) or not inside:
+            break
+    outside[key] = data.draw(JSON)
+    write(tmp_path, "tokenizer.json", content)
+    write(tmp_path, "tokenizer_config.json", config)
+    message = ""
+    try:
+        assert WordPieceTokenizer.from_pretrained(tmp_path)("the cat [MASK]").tokens
+    except CheckpointError as refused:
+        message = str(refused)
+    assert "\n" not in message
 
 
 @pytest.mark.parametrize(
@@ -232,6 +269,7 @@ def test_a_tokenizer_json_that_lacks_a_setting_is_named(tmp_path, saved):
         ({"split_special_tokens": True}, "tokenizer_config.json: split_special_tokens is True"),
         ({"extra_special_tokens": [5]}, ": a token in its tokenizer files is 5"),
         ({"added_tokens_decoder": {"3": {"id": 3}}}, ": a token in its tokenizer files is"),
+        ({"added_tokens_decoder": [1]}, ": its tokenizer files are not laid out as transformers"),
         ({"tokenizer_class": "RobertaTokenizer"}, ": its tokenizer_class is RobertaTokenizer"),
         ({"tokenizer_class": "TokenizersBackend"}, ": has no tokenizer.json"),
         (
