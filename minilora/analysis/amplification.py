@@ -71,7 +71,7 @@ def amplification(
     for at, rows in row_blocks(W, np.float64):
         UW += U[at].T @ rows
         WV_squared += float(np.sum((rows @ V) ** 2))
-        W_squared += float(np.sum(rows**2))
+        W_squared += float(np.vdot(rows, rows))
     size = float(np.linalg.norm(update.S))
 
     def factor(squared: float) -> float | None:

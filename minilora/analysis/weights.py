@@ -12,7 +12,7 @@ from minilora._types import Array, DType, Shape
 from minilora.adapters import LowRankUpdate
 from minilora.errors import CheckpointError, did_you_mean
 
-_ROWS = 512
+_ROWS = 256
 """Rows that are turned into float32 or float64 at a time: weights are often kept in less."""
 
 

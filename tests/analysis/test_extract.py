@@ -129,6 +129,18 @@ def test_singular_values_go_where_they_are_asked_to(base, tuned, weighting):
     np.testing.assert_allclose(update.B, B)
 
 
+@pytest.mark.parametrize(("max_rank", "sv_epsilon"), [(3, 0.0), (9, 2.0)])
+def test_mergekits_factors_are_mergekits(base, tuned, max_rank, sv_epsilon):
+    """mergekit-extract-lora, re-derived: A = √S Vh, B = U √S, rank from max_rank and sv_epsilon."""
+    found = extract(base, tuned, RankRule("threshold", sv_epsilon), max_rank=max_rank)
+    for update in found.updates:
+        U, S, Vh = np.linalg.svd(change_of(update.path, base, tuned), full_matrices=False)
+        k = min(max_rank, int(np.sum(S > sv_epsilon)))
+        signs = np.sign(np.sum(U[:, :k] * update.B, axis=0))  # an SVD leaves them open
+        np.testing.assert_allclose(update.A, signs[:, None] * np.sqrt(S[:k])[:, None] * Vh[:k])
+        np.testing.assert_allclose(update.B, signs * U[:, :k] * np.sqrt(S[:k]))
+
+
 def test_a_fixed_rank_of_a_large_matrix_is_sketched(base, tuned, monkeypatch):
     whole = extract(base, tuned, RankRule("rank", 2))
     module = importlib.import_module("minilora.analysis.extract")

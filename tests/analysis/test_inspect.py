@@ -1,5 +1,6 @@
 import importlib
 import json
+import tracemalloc
 import weakref
 
 import numpy as np
@@ -116,6 +117,31 @@ def test_base_weights_are_read_one_at_a_time(adapter, base):
 
     report = inspect_updates(adapter, base=Reading(base))
     assert len(report.layers) == 4
+
+
+def peak_bytes(call):
+    tracemalloc.start()
+    try:
+        call()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def test_an_update_is_never_formed(rng):
+    B, A = rng.standard_normal((3000, 4)), rng.standard_normal((4, 3000))
+    update = LowRankUpdate("a", B, A, 1.0)
+    assert peak_bytes(lambda: inspect_updates([update])) < 3000 * 3000 * 8 / 50
+
+
+@pytest.mark.parametrize(("dtype", "copies"), [(np.float16, 2), (np.float32, 1)])
+def test_of_a_large_base_there_is_no_further_copy(rng, dtype, copies):
+    side = 2304
+    B, A = (rng.standard_normal(shape).astype("f4") for shape in [(side, 4), (4, side)])
+    W = rng.standard_normal((side, side), dtype=np.float32).astype(dtype)
+    update = LowRankUpdate("a", B, A, 1.0)
+    peak = peak_bytes(lambda: inspect_updates([update], base={"a.weight": W}))
+    assert peak < copies * 4 * W.size  # half precision becomes float32; W + dW is never formed
 
 
 def test_layers_are_told_as_they_come(adapter):
