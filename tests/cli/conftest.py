@@ -69,6 +69,12 @@ def reference_kernels():
     kernels.use(before)
 
 
+@pytest.fixture(autouse=True)
+def no_figures(monkeypatch):
+    """Half a second each. The runs below, which are made once a session, are drawn all the same."""
+    monkeypatch.setattr("minilora.analysis.plots.training_report", lambda run: b"a figure")
+
+
 @pytest.fixture(scope="session")
 def base(tmp_path_factory) -> Path:
     return write_base(tmp_path_factory.mktemp("base"))

@@ -27,6 +27,7 @@ def test_a_run_leaves_an_adapter_a_record_and_a_figure(ner_run):
         "run.json",
         "trainer_state.safetensors",
     }
+    assert (ner_run / "report.png").read_bytes().startswith(b"\x89PNG")
     info = read_adapter_info(ner_run)
     assert info.label_names == ("O", "B-LOC", "I-LOC", "B-PER", "I-PER")
     assert info.config.modules_to_save == ("classifier",)
