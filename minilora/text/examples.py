@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from minilora.errors import DataError, did_you_mean
 from minilora.text.corpus import Example
@@ -21,10 +21,15 @@ def fields_to_read(names: Collection[str], subject: str, *, labelled: bool) -> l
     for name in wanted:
         if name not in names:
             raise DataError(
-                f"{subject} has no {name!r}; {' and '.join(wanted)} were expected by these names."
-                f"{did_you_mean(name, (known[:40] for known in names))}"
+                f"{subject} has no {name!r}; the names expected are {' and '.join(wanted)}."
+                f"{suggestion(name, names)}"
             )
     return wanted
+
+
+def suggestion(name: str, names: Iterable[str]) -> str:
+    """`did_you_mean` for names out of a file, which may hold anything."""
+    return did_you_mean(name, (" ".join(known.split())[:40] for known in names))
 
 
 def to_example(fields: Mapping[str, str], where: str, line: int) -> Example:

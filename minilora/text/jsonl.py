@@ -7,10 +7,10 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from minilora.errors import DataError, did_you_mean
+from minilora.errors import DataError
 from minilora.text.corpus import Example, Sentence
 from minilora.text.counting import count
-from minilora.text.examples import fields_to_read, to_example
+from minilora.text.examples import fields_to_read, suggestion, to_example
 from minilora.text.schemes import check_tag
 
 Json: TypeAlias = dict[str, Any]
@@ -75,8 +75,8 @@ def _objects(lines: Iterable[str], path: Path) -> Iterator[tuple[int, Json]]:
 def _strings(row: Json, name: str, where: str) -> list[str]:
     if name not in row:
         raise DataError(
-            f"{where}: has no {name!r}; words, and tags for training, were expected by these names."
-            f"{did_you_mean(name, row)}"
+            f"{where}: the object has no {name!r}; the names expected are words and, to learn from, "
+            f"tags.{suggestion(name, row)}"
         )
     strings = row[name]
     if not isinstance(strings, list):

@@ -25,7 +25,7 @@ def read_table(rows: Iterable[Row], path: Path, *, labelled: bool) -> list[Examp
     first = next(rows, None)
     if first is None:
         return []
-    header = [name.strip() for name in first[1]]
+    header = [" ".join(name.split()) for name in first[1]]
     names = fields_to_read(header, f"{path}:{first[0]}: the header", labelled=labelled)
     examples = []
     for line, fields in rows:

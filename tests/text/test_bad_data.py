@@ -1,9 +1,14 @@
 """Everything that can be wrong with a data file gives one line that names file and line."""
 
+import re
+
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from minilora.errors import DataError
 from minilora.text import read_corpus
+from minilora.text.reading import SUFFIXES
 
 NER = [
     ("x.conll", b"", "x.conll: is empty; one or more were expected"),
@@ -30,8 +35,16 @@ NER = [
     ("x.conll", b"a O\nb\0 O\n", "x.conll:2: holds a NUL byte"),
     ("x.parquet", b"PAR1", "x.parquet: ends in '.parquet'; one of .conll, .bio"),
     ("x", b"a O\n", "x: ends in ''; one of .conll"),
-    ("x.jsonl", b'{"words": ["a"]}', "x.jsonl:1: has no 'tags'; words, and tags for training"),
-    ("x.jsonl", b'{"word": ["a"], "tags": ["O"]}', "x.jsonl:1: has no 'words'; words, and tags"),
+    (
+        "x.jsonl",
+        b'{"words": ["a"]}',
+        "x.jsonl:1: the object has no 'tags'; the names",
+    ),
+    (
+        "x.jsonl",
+        b'{"word": ["a"], "tags": ["O"]}',
+        "x.jsonl:1: the object has no 'words'",
+    ),
     ("x.jsonl", b'\n{"words": ["a"], "tags": []}', "x.jsonl:2: has 1 word and 0 tags; one word"),
     ("x.jsonl", b'{"words": [], "tags": []}', "x.jsonl:1: has 0 words and 0 tags"),
     ("x.jsonl", b'{"words": "a", "tags": ["O"]}', "x.jsonl:1: words is 'a'; a list of strings"),
@@ -42,10 +55,18 @@ NER = [
 CLASSIFY = [
     ("x.tsv", b"", "x.tsv: is empty"),
     ("x.tsv", b"label\ttext\n", "x.tsv: has no rows"),
-    ("x.tsv", b"yes\tgood\n", "x.tsv:1: the header has no 'label'; label and text were expected"),
+    (
+        "x.tsv",
+        b"yes\tgood\n",
+        "x.tsv:1: the header has no 'label'; the names",
+    ),
     ("x.tsv", b"lable\ttext\n", "Did you mean 'lable'? Choices: lable, text."),
     ("x.tsv", b"label\tsentence\n", "x.tsv:1: the header has no 'text'"),
-    ("x.tsv", b"label\ttext_a\n", "has no 'text_b'; label and text_a and text_b were expected"),
+    (
+        "x.tsv",
+        b"label\ttext_a\n",
+        "has no 'text_b'; the names expected are label and text_a",
+    ),
     ("x.tsv", b"label\ttext\nyes\n", "x.tsv:2: has 1 column; 2, as in the header, were expected"),
     ("x.tsv", b"label\ttext\nyes\ta\tb\n", "x.tsv:2: has 3 columns; 2, as in the header"),
     ("x.tsv", b"label\ttext\nyes\t \n", "x.tsv:2: text is blank"),
@@ -63,7 +84,7 @@ CLASSIFY = [
     (
         "x.jsonl",
         b'{"text": "a"}',
-        "x.jsonl:1: the object has no 'label'; label and text were expected",
+        "x.jsonl:1: the object has no 'label'; the names expected are label and text",
     ),
     ("x.jsonl", b'{"text": 1, "label": "b"}', "x.jsonl:1: text is 1; a string was expected"),
     ("x.jsonl", b'{"text": "a", "label": true}', "x.jsonl:1: label is True; a string"),
@@ -115,3 +136,28 @@ def test_a_file_that_cannot_be_read_says_why(tmp_path):
     (tmp_path / "x.conll").symlink_to(tmp_path / "x.conll")
     with pytest.raises(DataError, match=r"x.conll: cannot be read: Too many levels"):
         read_corpus(tmp_path / "x.conll", "ner")
+
+
+LINES = st.lists(
+    st.text("aO\tB-X ,\"'#\r\n\u2028\u0085", max_size=8)
+    | st.sampled_from(["label\ttext", "text,label", '{"text": "a", "label": "b"}', "a\tB-X", "a O"])
+    | st.sampled_from(['{"words": ["a"], "tags": ["O"]}', '"a\nb",c', "-DOCSTART- O", "# c"]),
+    max_size=6,
+)
+
+
+KINDS = [(task, suffix) for task, suffixes in SUFFIXES.items() for suffix in suffixes]
+
+
+@given(LINES.map("\n".join).map(str.encode) | st.binary(max_size=30), st.booleans())
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+def test_whatever_a_file_holds_there_are_rows_or_one_line(tmp_path, content, labelled):
+    for task, suffix in KINDS:
+        path = tmp_path / f"x{suffix}"
+        path.write_bytes(content)
+        message = ""
+        try:
+            assert len(read_corpus(path, task, labelled=labelled))
+        except DataError as refused:
+            message = str(refused)
+        assert not re.search("[\r\n]", message)
