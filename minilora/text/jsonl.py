@@ -75,7 +75,7 @@ def _objects(lines: Iterable[str], path: Path) -> Iterator[tuple[int, Json]]:
 def _strings(row: Json, name: str, where: str) -> list[str]:
     if name not in row:
         raise DataError(
-            f"{where}: the object has no {name!r}; the names expected are words and, to learn from, "
+            f"{where}: the object has no {name!r}; the names expected are words and, to learn, "
             f"tags.{suggestion(name, row)}"
         )
     strings = row[name]
