@@ -207,7 +207,8 @@ class RunFolder:
                 f"{path}: holds no trainer state; expected one that a run of minilora saved; "
                 "start the run again."
             ) from error
-        return arrays, meta
+        # Copies: where files are mapped into memory, Windows cannot replace them.
+        return {name: array.copy() for name, array in arrays.items()}, meta
 
     def close(self) -> None:
         """Let other processes have the folder."""

@@ -140,7 +140,7 @@ def restore(
     _check_same(state.meta, identity)
     put(_unprefixed("model", state.arrays), model)
     optimizer.load_state(_unprefixed("optimizer", state.arrays))
-    best = {name: np.array(array) for name, array in _unprefixed("best", state.arrays).items()}
+    best = _unprefixed("best", state.arrays)
     return Progress(state.history(), best, state.meta["seconds"])
 
 

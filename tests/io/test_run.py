@@ -141,6 +141,7 @@ def test_resuming_finds_the_record_and_the_state(tmp_path):
     for name, array in ARRAYS.items():
         np.testing.assert_array_equal(arrays[name], array)
         assert arrays[name].dtype == array.dtype
+        assert arrays[name].flags.owndata
 
 
 def test_the_same_state_gives_the_same_bytes(tmp_path):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from minilora.errors import DataError, DivergenceError
-from minilora.nn import training
+from minilora.nn import Module, Parameter, training
 from minilora.text import Batch
 from minilora.train import SGD, AdamW, loss_and_gradients, train_step
 from minilora.train.diverge import first_non_finite
@@ -125,6 +125,20 @@ def test_a_step_returns_the_loss_before_it_and_lowers_it(tagger, batch):
     before = model.loss(batch).item()
     assert math.isclose(train_step(model, batch, optimizer, threads=2), before, rel_tol=1e-12)
     assert model.loss(batch).item() < before
+
+
+def test_each_gradient_has_an_array_of_its_own(batch):
+    class Sum(Module):  # the tape lends both inputs of a sum the same array
+        def __init__(self):
+            self.a, self.b = Parameter(np.ones(3)), Parameter(np.ones(3))
+
+        def loss(self, batch, *, n_targets, label_smoothing):
+            return (self.a + self.b).sum()
+
+    model = Sum()
+    _, grads = loss_and_gradients(model, batch, threads=1)
+    grads[model.a] *= 5
+    np.testing.assert_array_equal(grads[model.b], np.ones(3))
 
 
 def test_a_step_forgets_old_gradients_and_leaves_none(tagger, batch):
