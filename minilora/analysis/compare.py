@@ -15,7 +15,7 @@ from minilora.analysis.similarity import Similarity, similarity
 from minilora.analysis.spectrum import Spectrum, spectrum
 from minilora.analysis.weights import base_weight
 from minilora.errors import ConfigError, ShapeError, did_you_mean
-from minilora.linalg import SVD, product_svd, svd
+from minilora.linalg import SVD, one_blas_thread, product_svd, svd
 
 Of = Literal["update", "factors"]
 
@@ -161,6 +161,7 @@ class LayerBesideFull:
     similarity: Similarity
 
 
+@one_blas_thread()
 def compare_with_full(
     updates: Iterable[LowRankUpdate],
     base: Mapping[str, Array],

@@ -16,7 +16,7 @@ from minilora.analysis.rank_rules import RankRule
 from minilora.analysis.resize import check_max_rank
 from minilora.analysis.weights import find_tensor
 from minilora.errors import CheckpointError, TargetError, did_you_mean
-from minilora.linalg import SVD, Weighting, randomized_svd, svd, truncation_error
+from minilora.linalg import SVD, Weighting, one_blas_thread, randomized_svd, svd, truncation_error
 from minilora.nn.fit import normalised
 
 _EMBEDDING_WORDS = ("embed", "wte", "wpe")
@@ -69,6 +69,7 @@ class _Findings:
     left_out: dict[str, float] = field(default_factory=dict)
 
 
+@one_blas_thread()
 def extract(
     base: Mapping[str, Array],
     tuned: Mapping[str, Array],

@@ -18,7 +18,7 @@ from minilora.analysis.similarity import similarity
 from minilora.analysis.spectrum import leading_spectrum, spectrum
 from minilora.analysis.weights import AdaptedWeight, base_weight
 from minilora.errors import ConfigError, NumericError
-from minilora.linalg import SVD, randomized_svd, svd
+from minilora.linalg import SVD, one_blas_thread, randomized_svd, svd
 
 LARGEST_DENSE = 2048
 """Smaller side up to which a base weight is decomposed whole; of larger ones only what leads."""
@@ -30,6 +30,7 @@ DEPTH = 16
 """Directions of φ tables."""
 
 
+@one_blas_thread()
 def inspect_updates(
     updates: Iterable[LowRankUpdate],
     *,
