@@ -35,8 +35,9 @@ def packed(batch: TokenBatch) -> Batch:
     )
 
 
-def summed_cross_entropy(logits: Array, labels: Array) -> float:
+def summed_cross_entropy(logits: Array, labels: Array | None) -> float:
     """−Σ_t log softmax(logits_t)[label_t] over the tokens that have a label."""
+    assert labels is not None
     rows = np.flatnonzero(labels != IGNORED)
     logits = logits[rows].astype(np.float64)
     log_sums = np.log(np.exp(logits - logits.max(1, keepdims=True)).sum(1)) + logits.max(1)
