@@ -254,3 +254,35 @@ def test_a_kill_at_any_moment_leaves_a_whole_state_and_an_open_folder(tmp_path, 
         assert sorted(contents(tmp_path)) == sorted([RUN, METRICS, STATE])
         n_steps.append(meta["n_steps"])
     assert len(set(n_steps)) > 1
+
+
+def test_a_run_that_cannot_begin_lets_go_of_the_folder(tmp_path, monkeypatch):
+    def disk_full(descriptor):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as full:
+        full.setattr(os, "fsync", disk_full)
+        with pytest.raises(OutputError, match="free some space"):
+            RunFolder.create(tmp_path)
+    assert contents(tmp_path) == {}
+    RunFolder.create(tmp_path).close()
+
+
+def test_a_file_that_cannot_be_removed_keeps_the_old_run(tmp_path):
+    leave_a_run(tmp_path)
+    (tmp_path / METRICS).unlink()
+    (tmp_path / METRICS).mkdir()
+    record = (tmp_path / RUN).read_bytes()
+    with pytest.raises(OutputError, match=METRICS):
+        RunFolder.create(tmp_path, overwrite=True)
+    assert (tmp_path / RUN).read_bytes() == record
+
+
+@pytest.mark.skipif(os.name != "posix", reason="folders are not locked on Windows")
+def test_a_file_system_without_locks_is_gone_on_with(tmp_path, monkeypatch):
+    def unsupported(descriptor, operation):
+        raise OSError(errno.EBADF, "Bad file descriptor")
+
+    monkeypatch.setattr("fcntl.flock", unsupported)
+    RunFolder.create(tmp_path).close()
+    assert (tmp_path / RUN).exists()
