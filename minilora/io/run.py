@@ -104,7 +104,8 @@ class RunFolder:
         lock = _lock(folder)
         try:
             _check_free(folder, overwrite=overwrite)  # nobody else can change it from here on
-            _remove(folder)
+            remove_leftovers(folder)
+            _remove(folder, OWN_FILES)  # run.json stays until the new one takes its place
             run = cls(folder, lock, {})
             run.record(started=_now(), status="running", versions=versions())
         except BaseException:
@@ -133,7 +134,7 @@ class RunFolder:
         try:
             remove_leftovers(folder)
             if not (folder / STATE).exists():
-                (folder / METRICS).unlink(missing_ok=True)  # its lines will come again
+                _remove(folder, [METRICS])  # its lines will come again
             return cls(folder, lock, read_json(folder / RUN, "the record of the run"))
         except BaseException:
             _unlock(lock)
@@ -251,10 +252,8 @@ def _check_free(folder: Path, *, overwrite: bool) -> None:
         )
 
 
-def _remove(folder: Path) -> None:
-    """Remove what an earlier run wrote; ``run.json`` stays until the new one takes its place."""
-    remove_leftovers(folder)
-    for name in OWN_FILES:
+def _remove(folder: Path, names: Iterable[str]) -> None:
+    for name in names:
         try:
             (folder / name).unlink(missing_ok=True)
         except OSError as error:
@@ -265,7 +264,10 @@ def _lock(folder: Path) -> int | None:
     """Keep other processes out until `_unlock`, or until this one ends in whatever way."""
     if sys.platform == "win32":
         return None  # nothing keeps two processes apart there
-    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        descriptor = os.open(folder, os.O_RDONLY)
+    except OSError as error:
+        raise output_error(folder, error) from error
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:

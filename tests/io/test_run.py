@@ -278,6 +278,17 @@ def test_a_file_that_cannot_be_removed_keeps_the_old_run(tmp_path):
     assert (tmp_path / RUN).read_bytes() == record
 
 
+def test_a_folder_that_cannot_be_opened_is_an_output_error(tmp_path, monkeypatch):
+    leave_a_run(tmp_path)
+
+    def denied(*args, **options):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(os, "open", denied)
+    with pytest.raises(OutputError, match="Permission denied; choose a folder you may write to"):
+        RunFolder.resume(tmp_path)
+
+
 @pytest.mark.skipif(os.name != "posix", reason="folders are not locked on Windows")
 def test_a_file_system_without_locks_is_gone_on_with(tmp_path, monkeypatch):
     def unsupported(descriptor, operation):
