@@ -8,10 +8,12 @@ imports neither, and not Numba.
 
 from __future__ import annotations
 
+import functools
 import importlib
 import importlib.util
 import os
 import time
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -110,4 +112,9 @@ def _numba_is_installed() -> bool:
 def __getattr__(name: str) -> Any:
     if name not in KERNELS:  # a module of this package, which Python looks for next, or nothing
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(_MODULES[active()]), name)
+    return getattr(_implementation(active()), name)
+
+
+@functools.cache
+def _implementation(name: str) -> ModuleType:
+    return importlib.import_module(_MODULES[name])
