@@ -152,7 +152,8 @@ def echo(tmp_path):
         "    while not rested.is_set(): pass\n"
         "def burn(): threading.Thread(target=spin, daemon=True).start(); return {}\n"
         "def rest(): rested.set(); return {}\n"
-        "serve({'say': say, 'fail': fail, 'burn': burn, 'rest': rest, 'die': lambda: os._exit(3)})\n"
+        "def die(): os._exit(3)\n"
+        "serve({f.__name__: f for f in (say, fail, burn, rest, die)})\n"
     )
     with Worker(str(script)) as worker:
         yield worker
