@@ -40,6 +40,11 @@ class BaseReport:
     intruders: tuple[Intruders, ...]
     """For left and right singular vectors; empty where W is too large to decompose whole."""
 
+    @property
+    def intruder_count(self) -> int | None:
+        """Among the left singular vectors, as the paper counts; None where it was not looked."""
+        return len(self.intruders[0].indices) if self.intruders else None
+
 
 @dataclass(frozen=True, kw_only=True)
 class LayerReport:

@@ -24,6 +24,7 @@ COMMANDS = {
     "evaluate": "score a trained model on a labelled file",
     "predict": "label texts",
     "merge": "fold an adapter into its base: a plain Hugging Face folder",
+    "inspect": "show what an adapter learned, layer by layer: which directions, how many of them",
     "resize": "cut an adapter to the rank it needs",
     "extract": "turn what a full fine-tuning changed into an adapter",
     "doctor": "check this machine and this installation",

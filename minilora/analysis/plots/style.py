@@ -5,8 +5,10 @@ from __future__ import annotations
 import io
 import warnings
 from collections.abc import Sequence
+from html import escape
 from typing import Any
 
+from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
@@ -57,9 +59,22 @@ def short(name: str, longest: int = LONGEST_NAME) -> str:
 
 def png(figure: Figure, title: str, description: str) -> bytes:
     """Draw the figure; the bytes of a PNG file that holds its title and alternative text."""
+    return _file(figure, "png", {"Title": title, "Description": description})
+
+
+def svg(figure: Figure, title: str, description: str) -> bytes:
+    """Draw the figure; the bytes of an SVG file that holds its title and alternative text."""
+    # No date, and names that do not change: the same figure is the same file.
+    with rc_context({"svg.hashsalt": "minilora"}):
+        drawn = _file(figure, "svg", {"Title": title, "Description": description, "Date": None})
+    said = f"<title>{escape(title)}</title><desc>{escape(description)}</desc>\n <metadata>"
+    return drawn.replace(b"<metadata>", said.encode("utf-8"), 1)
+
+
+def _file(figure: Figure, kind: str, metadata: dict[str, str | None]) -> bytes:
     file = io.BytesIO()
     with warnings.catch_warnings():
         # A name in a script that no installed font has is drawn as boxes; that is no error.
         warnings.filterwarnings("ignore", message=r"Glyph .* missing from font")
-        figure.savefig(file, format="png", metadata={"Title": title, "Description": description})
+        figure.savefig(file, format=kind, metadata=metadata)
     return file.getvalue()
