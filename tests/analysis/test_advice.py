@@ -32,6 +32,11 @@ def test_the_numbers_are_those_of_resizing(adapter, make_update):
     assert float(share) == pytest.approx(100 * sum(kept) / sum(total), abs=0.05)
 
 
+def test_layers_of_smaller_rank_are_not_counted_as_larger(make_update):
+    updates = [make_update("a", [1, 1, 0, 0]), make_update("b", [1])]
+    assert "r=2 keeps 100.0% of the update's energy with 60% of the param" in advice(updates)[0]
+
+
 def test_a_rank_in_full_use_is_not_reduced(make_update):
     (sentence,) = advice([make_update("a", [1, 1, 1])])
     assert "no smaller rank keeps 99% of the update's energy" in sentence
@@ -39,7 +44,7 @@ def test_a_rank_in_full_use_is_not_reduced(make_update):
 
 
 def test_layers_that_need_different_ranks_are_offered_ranks_of_their_own(make_update):
-    updates = [make_update("a", [1, 0, 0, 0]), make_update("b", [1, 1, 1, 0])]
+    updates = [make_update("a", [1, 0, 0, 0]), make_update("b", [1, 1, 0.3, 0])]
     sentence = about(advice(updates, adapter="X"), "--energy")
     assert "from 1 to 3, keep 99% of every layer's energy with 50% of the parameters" in sentence
     assert "`minilora resize X --energy 0.99 --out X-small`" in sentence
@@ -73,8 +78,9 @@ def test_the_kind_that_changed_most_is_named(make_update):
     assert sentence.startswith("99% of the update's energy is in v, which has 50% of the param")
 
 
-def test_kinds_that_changed_alike_are_not_told_apart(make_update):
-    updates = [make_update(f"h.0.{kind}", [1.0]) for kind in "qkv"]
+@pytest.mark.parametrize("strongest", [1.0, 1.5])  # a quarter of the energy, or less than half
+def test_kinds_that_changed_alike_are_not_told_apart(make_update, strongest):
+    updates = [make_update("h.0.o", [strongest]), *(make_update(f"h.0.{k}", [1.0]) for k in "qkv")]
     assert not any("energy is in" in sentence for sentence in advice(updates))
 
 

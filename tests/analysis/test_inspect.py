@@ -82,6 +82,16 @@ def test_with_the_base_it_measures_what_the_update_does_to_it(adapter, base):
         assert phi[0, 0] == pytest.approx((V[0] @ V0[0]) ** 2)
 
 
+@pytest.mark.parametrize("largest_dense", [99, 1])
+def test_tables_of_similarity_end_somewhere(adapter, base, monkeypatch, largest_dense):
+    monkeypatch.setattr(importlib.import_module("minilora.analysis.inspect"), "DEPTH", 3)
+    report = inspect_updates(adapter, base=base, largest_dense=largest_dense)
+    for side in ("left", "right"):
+        for table in ("values", "null"):
+            phi = getattr(report.layers[0].base.similarity, side)
+            assert np.shape(getattr(phi, table)) == (3, 3)
+
+
 def test_a_large_base_is_sketched_and_that_is_said(adapter, base, monkeypatch):
     whole = inspect_updates(adapter, base=base)
     monkeypatch.setattr(importlib.import_module("minilora.analysis.inspect"), "LEADING", 5)
@@ -134,8 +144,12 @@ def test_an_update_is_never_formed(rng):
     assert peak_bytes(lambda: inspect_updates([update])) < 3000 * 3000 * 8 / 50
 
 
-@pytest.mark.parametrize(("dtype", "copies"), [(np.float16, 2), (np.float32, 1)])
-def test_of_a_large_base_there_is_no_further_copy(rng, dtype, copies):
+@pytest.mark.parametrize(
+    ("dtype", "small", "copies"),
+    [(np.float16, 2**25, 2), (np.float16, 0, 1), (np.float32, 0, 1), (np.float32, 2**25, 1)],
+)
+def test_of_a_large_base_there_is_no_further_copy(rng, monkeypatch, dtype, small, copies):
+    monkeypatch.setattr(importlib.import_module("minilora.analysis.inspect"), "SMALL", small)
     side = 2304
     B, A = (rng.standard_normal(shape).astype("f4") for shape in [(side, 4), (4, side)])
     W = rng.standard_normal((side, side), dtype=np.float32).astype(dtype)

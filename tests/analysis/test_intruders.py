@@ -87,6 +87,17 @@ def test_mitigation_shares_the_singular_values_as_asked(base, intruding):
     np.testing.assert_allclose(left.matrix(), both.matrix(), atol=1e-12)
 
 
+def test_what_mitigation_takes_for_an_intruder_can_be_set(base, intruding, rng):
+    W = base.matrix()
+    assert mitigate_intruders(W, intruding) is not intruding
+    assert mitigate_intruders(W, intruding, threshold=0.1) is intruding
+    fresh = np.linalg.qr(np.hstack([base.U, rng.standard_normal((O, 1))]))[0][:, -1:]
+    third = LowRankUpdate("q", 6.5 * fresh, base.Vh[-1:], 1.0)  # between 7 and 6
+    assert find_intruders(base, adapted(base, third)).indices == (2,)
+    assert mitigate_intruders(W, third, top_k=3) is not third
+    assert mitigate_intruders(W, third, top_k=2) is third
+
+
 @pytest.mark.parametrize("wrong", [{"top_k": 0}, {"threshold": 1.5}, {"side": "top"}])
 def test_settings_that_make_no_sense_are_refused(base, wrong):
     with pytest.raises(ConfigError, match=str(next(iter(wrong.values())))):

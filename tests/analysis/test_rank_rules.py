@@ -41,6 +41,10 @@ def test_each_rule_keeps_what_it_says(name, value, expected):
     assert RankRule(name, value).rank(S, SHAPE) == expected
 
 
+def test_an_error_that_is_just_the_bound_is_within_it():
+    assert RankRule("error", 0.6).rank(np.array([4.0, 3.0]), (2, 2)) == 1  # 3 of 5
+
+
 @given(spectra, st.floats(0.0, 0.99))
 def test_the_error_rule_is_the_smallest_rank_within_the_bound(values, bound):
     k = RankRule("error", bound).rank(values, (9, 9))

@@ -13,7 +13,7 @@ def updates(rng):
     made = []
     for path, fall in (("a", 0.5), ("b", 0.1)):
         U, V = (np.linalg.qr(rng.standard_normal((d, 4)))[0] for d in (9, 7))
-        made.append(LowRankUpdate(path, U * fall ** np.arange(4), V.T.copy(), 3.0))
+        made.append(LowRankUpdate(path, 2 * U * fall ** np.arange(4), V.T.copy(), 3.0))
     return made
 
 

@@ -43,7 +43,8 @@ def test_the_null_is_what_random_directions_give(rng):
 
 def test_the_depth_limits_the_tables(rng):
     f, g = svd(rng.standard_normal((7, 5))), svd(rng.standard_normal((7, 5)))
-    assert np.shape(similarity(f, g, depth=2).right.values) == (2, 2)
+    for side in (similarity(f, g, depth=2).left, similarity(f, g, depth=2).right):
+        assert np.shape(side.values) == np.shape(side.null) == (2, 2)
     assert np.shape(similarity(f, g).left.null) == (5, 5)
 
 
