@@ -5,13 +5,14 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 from dataclasses import asdict
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
 from minilora.analysis import Extracted, extract
 from minilora.cli.console import Console
 from minilora.cli.folders import new_folder
-from minilora.cli.layers import byte_count, short_paths
+from minilora.cli.layers import byte_count, natural, short_paths
 from minilora.cli.parser import Parser, names
 from minilora.cli.rank_options import add_rank_options, rank_rule, rule_words
 from minilora.cli.table import Cell, count, table
@@ -83,7 +84,7 @@ def run(words: Sequence[str]) -> int:
             "layers": [asdict(layer) for layer in found.layers],
             "energy_kept": energy,
             "modules_to_save": list(found.modules_to_save),
-            "left_out": found.left_out,
+            "left_out": {n: x if isfinite(x) else None for n, x in found.left_out.items()},
             "bytes": size,
         }
     )
@@ -150,10 +151,11 @@ def _energy_kept(found: Extracted) -> float:
 
 
 def _layer_lines(found: Extracted, energy: float) -> list[str]:
-    paths = short_paths([layer.path for layer in found.layers])
+    layers = sorted(found.layers, key=lambda layer: natural(layer.path))
+    paths = short_paths([layer.path for layer in layers])
     rows: list[list[Cell]] = [
         [path, x.rank, x.size, 1 - x.error**2, x.error, x.n_parameters]
-        for path, x in zip(paths, found.layers, strict=True)
+        for path, x in zip(paths, layers, strict=True)
     ]
     size = sum(layer.size**2 for layer in found.layers) ** 0.5
     total = sum(layer.n_parameters for layer in found.layers)
@@ -163,6 +165,10 @@ def _layer_lines(found: Extracted, energy: float) -> list[str]:
 
 def _left_out(left_out: dict[str, float]) -> str:
     largest = sorted(left_out, key=lambda name: -left_out[name])
-    shown = ", ".join(f"{name} (by {left_out[name]:.2%})" for name in largest[:_SHOWN])
+    shown = ", ".join(f"{name} ({_change(left_out[name])})" for name in largest[:_SHOWN])
     more = f" and {len(largest) - _SHOWN:,} more" if len(largest) > _SHOWN else ""
     return f"changed, but in no update: {shown}{more}"
+
+
+def _change(share: float) -> str:
+    return f"by {share:.2%}" if isfinite(share) else "was zero"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from minilora.analysis import (
     inspect_updates,
 )
 from minilora.cli.console import Console
-from minilora.cli.layers import byte_count, short_paths
+from minilora.cli.layers import byte_count, natural, short_paths
 from minilora.cli.parser import Parser
 from minilora.cli.table import Cell, count, table
 from minilora.errors import ConfigError, OutputError
@@ -60,6 +60,7 @@ def run(words: Sequence[str]) -> int:
     console = Console(as_json=options.json)
     page = None if options.report is None else _page_path(options.report)
     saved = read_updates(options.adapter)
+    saved = replace(saved, updates=tuple(sorted(saved.updates, key=lambda x: natural(x.path))))
     other = None if options.compare is None else read_updates(options.compare)
     comparison = None if other is None else compare_adapters(saved.updates, other.updates)
     report = _inspect(options, saved)

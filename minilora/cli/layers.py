@@ -17,6 +17,11 @@ def short_paths(paths: Sequence[str]) -> list[str]:
     return [".".join(p[shared:]) for p in parts]
 
 
+def natural(path: str) -> list[tuple[int, str]]:
+    """Sort key that puts layer 10 after layer 9: files of tensors keep names by letter."""
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in path.split(".")]
+
+
 def byte_count(n: int) -> str:
     """``byte_count(1_234_567)`` -> ``1.23 MB``"""
     size, unit = float(n), "bytes"

@@ -9,7 +9,7 @@ from pathlib import Path
 from minilora.analysis import Resized, resize
 from minilora.cli.console import Console
 from minilora.cli.folders import new_folder
-from minilora.cli.layers import byte_count, short_paths
+from minilora.cli.layers import byte_count, natural, short_paths
 from minilora.cli.parser import Parser
 from minilora.cli.rank_options import add_rank_options, rank_rule, rule_words
 from minilora.cli.table import Cell, count, table
@@ -46,9 +46,10 @@ def run(words: Sequence[str]) -> int:
     saved = read_updates(options.adapter)
     for note in saved.notes:
         console.note(note)
-    resized = resize(saved.updates, rule, max_rank=options.max_rank, weighting=options.weighting)
+    updates = sorted(saved.updates, key=lambda update: natural(update.path))
+    resized = resize(updates, rule, max_rank=options.max_rank, weighting=options.weighting)
     write_updates(out, saved.with_updates(resized.updates))
-    energy = _energy_kept(resized, [update.frobenius for update in saved.updates])
+    energy = _energy_kept(resized, [update.frobenius for update in updates])
     sizes = [(Path(folder) / WEIGHTS_FILE).stat().st_size for folder in (options.adapter, out)]
     console.say(
         f"minilora resize: {rule_words(rule)}, {count(len(resized.layers), 'layer')}",

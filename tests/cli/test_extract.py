@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from minilora.io import read_updates
-from minilora.storage import read_checkpoint, read_json, write_json
+from minilora.storage import read_checkpoint, read_json, write_json, write_tensors
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +54,17 @@ def test_a_table_shows_what_each_layer_leaves_out(extract):
     assert any(line.startswith("0.attention.self.query ") for line in lines)
     assert any(line.startswith("note: changed, but in no update: ") for line in lines)
     assert lines[-1].startswith("use it: minilora predict --base ")
+
+
+def test_a_tensor_that_was_zero_is_said_to_have_been(extract, base, tuned, tmp_path):
+    zero = tmp_path / "zero"
+    tensors = read_checkpoint(base)
+    tensors["embeddings.LayerNorm.bias"] = np.zeros_like(tensors["embeddings.LayerNorm.bias"])
+    write_tensors(zero / "model.safetensors", tensors)
+    name = "bert.embeddings.LayerNorm.bias"
+    assert f"{name} (was zero)" in extract("--rank", 2, base=zero).out
+    answer = extract("--rank", 2, "--json", base=zero, out=tmp_path / "again")
+    assert answer.json["left_out"][name] is None
 
 
 def test_more_rank_keeps_more(extract, tmp_path):

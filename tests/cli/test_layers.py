@@ -1,6 +1,6 @@
 import pytest
 
-from minilora.cli.layers import byte_count, short_paths
+from minilora.cli.layers import byte_count, natural, short_paths
 
 
 def test_paths_lose_the_names_that_all_begin_with():
@@ -23,3 +23,9 @@ def test_a_single_layer_keeps_its_last_name():
 )
 def test_sizes_have_three_digits(n, shown):
     assert byte_count(int(n)) == shown
+
+
+def test_layer_10_comes_after_layer_9():
+    paths = ["layer.10.q", "layer.9.v", "layer.9.q", "pooler", "layer.norm"]
+    in_order = ["layer.norm", "layer.9.q", "layer.9.v", "layer.10.q", "pooler"]
+    assert sorted(paths, key=natural) == in_order

@@ -6,14 +6,16 @@ function drawMap(place, layers, measure, chosen, choose) {
   const kinds = [...new Set(layers.map((x) => x.kind))];
   const names = shortNames(kinds);
   const known = measure.values.filter((x) => x !== null);
-  const low = Math.min(...known), high = Math.max(...known);
+  const high = Math.max(...known);
+  const low = Math.min(...known, 0.75 * high); // small differences stay small
   const left = 34, right = 8;
   const across = (Math.max(120, place.clientWidth) - left - right) / kinds.length;
   const longest = Math.max(...names.map((x) => x.length)) * 6.8;
   const turned = longest > across - 6;
   const head = turned ? Math.min(110, 16 + longest * 0.6) : 24;
   const down = Math.max(15, Math.min(28, 560 / numbers.length));
-  const alt = `Heat map of ${measure.label} by layer and matrix, from ${number(low)} to ` +
+  const alt = `Heat map of ${measure.label} by layer and matrix, from ` +
+    `${number(Math.min(...known))} to ` +
     `${number(high)}; largest in ${layers[measure.values.indexOf(high)].path}.`;
   const { svg, width } = drawing(place, head + down * numbers.length + 34, alt);
   names.forEach((name, j) => {

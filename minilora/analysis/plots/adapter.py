@@ -107,7 +107,9 @@ def _facts(report: AdapterReport) -> str:
 
 def _draw_map(axes: Axes, grid: Grid) -> None:
     shown = np.ma.masked_invalid(grid.values)
-    axes.imshow(shown, cmap=_SHADES, aspect="auto")
+    least, high = float(np.nanmin(grid.values)), float(np.nanmax(grid.values))
+    low = min(least, 0.75 * high)  # small differences stay small
+    axes.imshow(shown, cmap=_SHADES, aspect="auto", vmin=low, vmax=high)
     axes.spines[:].set_visible(False)
     axes.tick_params(colors=TEXT, labelsize=9, length=0)
     name_ticks(axes.xaxis, [short(kind.rpartition(".")[2], 14) for kind in grid.kinds])
@@ -116,8 +118,7 @@ def _draw_map(axes: Axes, grid: Grid) -> None:
     axes.yaxis.set_major_locator(MaxNLocator(12, integer=True, min_n_ticks=1))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda row, _: _row_name(grid, row)))
     axes.set_ylabel("layer", size=9.5, color=TEXT)
-    low, high = float(np.nanmin(grid.values)), float(np.nanmax(grid.values))
-    panel_title(axes, f"effective rank, {low:.1f} (pale) to {high:.1f} (dark)")
+    panel_title(axes, f"effective rank, from {least:.1f} to {high:.1f}: darker is more")
     if grid.values.size <= WRITTEN_CELLS:
         for (i, j), value in np.ndenumerate(grid.values):
             if np.isfinite(value):
