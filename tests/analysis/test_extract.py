@@ -80,8 +80,9 @@ def test_a_new_head_is_taken_over_whole(base, tuned):
 def test_what_is_not_taken_over_is_said_with_its_size(base, tuned):
     tuned[f"{QUERY}.bias"] *= 1.5
     tuned[f"{WORDS}.weight"] *= 1.1
-    found = extract(base, tuned, ALL)
-    assert found.left_out == pytest.approx({f"{QUERY}.bias": 0.5, f"{WORDS}.weight": 0.1})
+    tuned[f"{NORM}.weight"] *= 1.2
+    expected = {f"{QUERY}.bias": 0.5, f"{WORDS}.weight": 0.1, f"{NORM}.weight": 0.2}
+    assert extract(base, tuned, ALL).left_out == pytest.approx(expected)
 
 
 def test_modules_can_be_taken_over_whole(base, tuned):
