@@ -191,6 +191,17 @@ def test_nothing_is_wider_than_the_screen(page, width):
     assert max(svgs) < width
 
 
+@pytest.mark.parametrize("width", [360, 1400])
+def test_every_figure_is_drawn_in_the_size_it_is_shown(page, width):
+    page.resize(width)
+    scales = page.run(
+        "return [...document.querySelectorAll('svg')]"
+        ".map(s => s.clientWidth / s.viewBox.baseVal.width)"
+    )
+    assert len(scales) == len(FIGURES) + 3  # of φ there are two, beside W and the other adapter
+    np.testing.assert_allclose(scales, 1, atol=0.01)
+
+
 def test_figures_are_drawn_again_for_another_width(page):
     page.resize(360)
     narrow = page.run("return document.querySelector('#energy svg').clientWidth")

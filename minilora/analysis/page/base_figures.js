@@ -87,12 +87,10 @@ function drawWeights(place, layer) {
 // φ(i, j) of what is written (left) and read (right), side by side.
 function drawPhi(place, layer, phi, one, other) {
   const sides = [["left", "written", layer.shape[0]], ["right", "read", layer.shape[1]]];
-  place.replaceChildren();
-  for (const [side, name, dimensions] of sides) {
-    const box = document.createElement("div");
-    place.append(box);
-    drawPhiSide(box, phi[side], name, dimensions, one, other);
-  }
+  const boxes = sides.map(() => document.createElement("div"));
+  place.replaceChildren(...boxes); // both, before their widths are asked for
+  sides.forEach(([side, name, dimensions], i) =>
+    drawPhiSide(boxes[i], phi[side], name, dimensions, one, other));
 }
 
 function drawPhiSide(place, table, name, dimensions, one, other) {
@@ -109,7 +107,7 @@ function drawPhiSide(place, table, name, dimensions, one, other) {
     rectangle(svg, left + across * j, top + down * i, across - 0.5, down - 0.5, shade(t),
       `φ(${i + 1}, ${j + 1}) = ${t.toFixed(2)}, by chance ${null_.toFixed(2)}`);
     if (across >= 30) {
-      write(svg, left + across * (j + 0.5), top + down * (i + 0.5) + 4, t.toFixed(2).slice(t < 1),
+      write(svg, left + across * (j + 0.5), top + down * (i + 0.5) + 4, t.toFixed(2).replace(/^0/, ""),
         { anchor: "middle", style: inkOn(t) });
     }
   }));
