@@ -112,22 +112,30 @@ class Job:
         }
 
     def check_same_as(self, recorded: Mapping[str, Any]) -> None:
-        """Refuse to go on with other data, or another base, than the run was started with.
-
-        Raises
-        ------
-        ConfigError
-            Naming the first file whose content is not what it was.
-        """
+        """`check_same_files`, of this run."""
         now = {"base": self.base_sha256, **self.splits.sha256()}
-        before = {"base": recorded["base_sha256"], **recorded["data_sha256"]}
-        for name in PATHS:
-            if now.get(name) != before.get(name):
-                path = getattr(self.options, name)
-                raise ConfigError(
-                    f"{path}: is not what the run was started with as --{name}; a run goes on "
-                    "with the same data and base only; restore it, or train anew elsewhere"
-                )
+        check_same_files(self.options, now, recorded)
+
+
+def check_same_files(
+    options: TrainOptions, now: Mapping[str, str], recorded: Mapping[str, Any]
+) -> None:
+    """Refuse to go on with other data, or another base, than a run was started with.
+
+    ``now`` is what identifies them, ``recorded`` what run.json says.
+
+    Raises
+    ------
+    ConfigError
+        Naming the first file whose content is not what it was.
+    """
+    before = {"base": recorded["base_sha256"], **recorded["data_sha256"]}
+    for name in PATHS:
+        if now.get(name) != before.get(name):
+            raise ConfigError(
+                f"{getattr(options, name)}: is not what the run was started with as --{name}; a "
+                "run goes on with the same data and base only; restore it, or start anew elsewhere"
+            )
 
 
 def _make_model(options: TrainOptions, labels: Sequence[str], console: Console) -> Any:

@@ -27,9 +27,10 @@ COMMANDS = {
     "inspect": "show what an adapter learned, layer by layer: which directions, how many of them",
     "resize": "cut an adapter to the rank it needs",
     "extract": "turn what a full fine-tuning changed into an adapter",
+    "select-rank": "try ranks, targets and zeros, and recommend what is small and as good",
     "doctor": "check this machine and this installation",
 }
-"""Each command is the module of this name beside this file."""
+"""Each command is the module of this name, with _ for -, beside this file."""
 
 OVERVIEW = """\
 usage: minilora COMMAND [options]
@@ -81,7 +82,7 @@ def dispatch(words: Sequence[str]) -> int:
     """Import the module of the command that ``words`` begin with, and run it."""
     name, *rest = words or ["--help"]
     if name in ("-h", "--help", "help"):
-        print(OVERVIEW.format(commands="\n".join(f"  {n:10} {s}" for n, s in COMMANDS.items())))
+        print(OVERVIEW.format(commands="\n".join(f"  {n:11} {s}" for n, s in COMMANDS.items())))
         return OK
     if name == "--version":
         version = importlib.import_module("importlib.metadata").version("minilora")
@@ -89,7 +90,8 @@ def dispatch(words: Sequence[str]) -> int:
         return OK
     if name not in COMMANDS:
         raise ConfigError(f"minilora: no command {name!r}.{did_you_mean(name, COMMANDS)}")
-    command = cast("Command", importlib.import_module(f"minilora.cli.{name}"))
+    module = name.replace("-", "_")
+    command = cast("Command", importlib.import_module(f"minilora.cli.{module}"))
     return command.run(rest)
 
 

@@ -1,6 +1,8 @@
 """A tiny base model and small data files of our own, and a way to run the command in-process."""
 
+import csv
 import json
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -158,3 +160,47 @@ def topic_run(topic_words, tmp_path_factory) -> Path:
     out = tmp_path_factory.mktemp("runs") / "topics"
     assert main([str(word) for word in (*topic_words, "--out", out, "--json")]) == 0
     return out
+
+
+@pytest.fixture(scope="session")
+def search_words(base, data):
+    """The words of a short NER search, without --out."""
+    return (
+        *("select-rank", "--base", base, "--task", "ner", "--train", data / "train.conll"),
+        *("--dev", data / "dev.conll", "--epochs", 1, "--batch-size", 8),
+    )
+
+
+@pytest.fixture(scope="session")
+def topic_search_words(base, data):
+    """The words of a short search with a classification, without --out."""
+    return (
+        *("select-rank", "--base", base, "--task", "classify", "--train", data / "train.tsv"),
+        *("--epochs", 1, "--batch-size", 8),
+    )
+
+
+@pytest.fixture(scope="session")
+def swept(search_words, tmp_path_factory):
+    """The folder of a finished sweep, in two processes. Not to be changed."""
+    out = tmp_path_factory.mktemp("searches") / "swept"
+    words = (*search_words, "--ranks", "1,2", "--seeds", 2, "--workers", 2, "--out", out, "--json")
+    assert main([str(word) for word in words]) == 0
+    return out
+
+
+@pytest.fixture
+def here(monkeypatch):
+    """Run trials in a thread of this process: starting others takes longer than these trials."""
+    monkeypatch.setattr("minilora.cli.select_rank.local_workers", ThreadPoolExecutor)
+
+
+@pytest.fixture
+def trial_rows():
+    """Read the results of a search."""
+
+    def read(out: Path) -> list[dict[str, str]]:
+        with (out / "results.csv").open(newline="") as file:
+            return list(csv.DictReader(file))
+
+    return read
