@@ -29,7 +29,7 @@ class Recipe:
     targets: str = "query,value"
     epochs: int = 3
     batch_size: int = 16
-    lr: float = 1e-3
+    lr: float = 3e-3
     weight_decay: float = 0.01  # of weights, not of biases and layer norms
     schedule: str = "linear"
     warmup: float = 0.1  # share of all steps

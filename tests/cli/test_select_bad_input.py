@@ -82,7 +82,7 @@ def test_a_folder_in_use_is_not_written_to(run, search_words, swept):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--lr", "0.1"], "--lr was 0.001, is 0.1"),
+        (["--lr", "0.1"], "--lr was 0.003, is 0.1"),
         (["--batch-size", "4"], "--batch-size was 8, is 4"),
         (["--folds", "2"], "--folds"),
         (["--overwrite"], "--resume: goes on with what --overwrite would remove"),

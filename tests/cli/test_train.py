@@ -55,7 +55,7 @@ def test_people_see_data_model_training_scores_files_and_commands(run, ner_words
     for seen in (
         "5 labels: O, B-LOC, I-LOC, B-PER, I-PER",
         "adapters             1,024    1,024",
-        "learning rate 0.001 (linear",
+        f"learning rate {LEARNING_RATES['lora']:g} (linear",
         "1/1",
         "kept: epoch 1, dev F1 0.",
         "LOC   ",
