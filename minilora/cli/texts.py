@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 import unicodedata
@@ -39,8 +40,7 @@ def read_texts(arguments: Sequence[str], file: str | None, task: Task) -> list[T
     if arguments and file:
         raise DataError(f"--input: {file} is given and texts are as well; expected one of them")
     if arguments:
-        texts = [Text(text) for text in arguments]
-        _check_encoding(arguments)
+        texts = [Text(_decoded(text, n)) for n, text in enumerate(arguments, start=1)]
     elif file and Path(file).suffix not in LINES:
         texts = list(_of_corpus(read_corpus(Path(file), task, labelled=False)))
     else:
@@ -113,12 +113,12 @@ def _lines(file: str | None) -> list[str]:
     return decode(raw, Path(file or "standard input"), error=DataError).split("\n")
 
 
-def _check_encoding(arguments: Sequence[str]) -> None:
-    for n, text in enumerate(arguments, start=1):
-        try:
-            text.encode()
-        except UnicodeEncodeError as error:
-            raise DataError(
-                f"text {n}: is not UTF-8 at character {error.start + 1}; expected UTF-8; check the "
-                "encoding of your terminal"
-            ) from None
+def _decoded(text: str, n: int) -> str:
+    """An argument as UTF-8, also where Python took the terminal for one of ASCII."""
+    try:
+        return os.fsencode(text).decode() if re.search("[\ud800-\udfff]", text) else text
+    except UnicodeError:
+        raise DataError(
+            f"text {n}: {text!r:.40} is not UTF-8, which was expected; check the encoding of your "
+            "terminal"
+        ) from None

@@ -1,5 +1,7 @@
 import io
 import json
+import os
+import subprocess
 import sys
 
 import numpy as np
@@ -115,6 +117,18 @@ def test_what_does_not_fit_is_said(run, base, ner_run):
     assert answer.err == "note: 1 of 1 row truncated, 2 words cut off\n"
 
 
-def test_json_escapes_what_the_output_cannot_carry(run, base, ner_run):
+def test_texts_are_utf_8_whatever_python_takes_the_terminal_for(base, ner_run):
+    words = ["predict", "--base", str(base), "--adapter", str(ner_run), "--json", "Zürich 在"]
+    plain = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    done = subprocess.run(
+        [sys.executable, "-m", "minilora", *words],
+        env={**os.environ, **plain, "MINILORA_KERNELS": "reference"},
+        capture_output=True,
+        check=True,
+    )
+    assert json.loads(done.stdout)["results"][0]["text"] == "Zürich 在"
+
+
+def test_json_is_readable_where_the_output_is_utf_8(run, base, ner_run):
     answer = run("predict", "--base", base, "--adapter", ner_run, "--json", "在 Lund")
-    assert json.loads(answer.out)["results"][0]["text"] == "在 Lund"
+    assert '"text": "在 Lund"' in answer.out
