@@ -3,10 +3,12 @@
 import re
 from collections import Counter, defaultdict
 from functools import cache
-from itertools import combinations, pairwise
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from four_grams import pairs_that_share
+from readme_tables import first_table
 
 NER = Path(__file__).resolve().parents[2] / "data" / "ner"
 SPLITS = ("train", "dev", "test")
@@ -58,11 +60,6 @@ def unseen_share(split):
     return len(strings(split) - strings("train")) / len(strings(split))
 
 
-def four_grams(tokens):
-    words = [token.casefold() for token in tokens]
-    return {tuple(words[i : i + 4]) for i in range(len(words) - 3)}
-
-
 def counts(sentences):
     kinds = Counter(kind for _, kind in entities(sentences))
     return {
@@ -79,14 +76,14 @@ def counts(sentences):
 @cache
 def readme_table():
     """{split: {column: number}}, from the first table of the README."""
-    lines = (NER / "README.md").read_text(encoding="utf-8").splitlines()
-    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if "|" in line]
-    head, _, *body = rows[:6]
     return {
-        row[0]: {name: float(cell.strip(" %").replace(",", "")) for name, cell in columns}
-        for row in body
-        for columns in [[pair for pair in zip(head[1:], row[1:], strict=True) if pair[1] != "-"]]
+        split: {name: number(cell) for name, cell in cells.items() if cell != "-"}
+        for split, cells in first_table(NER / "README.md").items()
     }
+
+
+def number(cell):
+    return float(cell.strip(" %").replace(",", ""))
 
 
 @pytest.mark.parametrize("split", SPLITS)
@@ -183,11 +180,5 @@ def test_no_sentence_occurs_twice():
 
 
 def test_no_two_sentences_share_more_than_60_percent_of_their_four_grams():
-    grams = [four_grams(tokens) for tokens, _ in all_sentences()]
-    holders = defaultdict(list)
-    for number, found in enumerate(grams):
-        for gram in found:
-            holders[gram].append(number)
-    shared = Counter(pair for held in holders.values() for pair in combinations(held, 2))
-    for (a, b), times in shared.items():
-        assert times <= 0.6 * min(len(grams[a]), len(grams[b])), (grams[a], grams[b])
+    texts = [tokens for tokens, _ in all_sentences()]
+    assert list(pairs_that_share(texts, more_than=0.6)) == []
