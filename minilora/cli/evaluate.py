@@ -9,9 +9,9 @@ from minilora.cli.console import Console
 from minilora.cli.machine import ready_kernels
 from minilora.cli.parser import Parser, add_speed_options
 from minilora.cli.scores import score_lines
-from minilora.cli.table import count
 from minilora.cli.trained import add_model_options, load
 from minilora.text import encode_corpus, read_corpus
+from minilora.text.counting import count
 from minilora.train import evaluate
 
 EPILOG = """\

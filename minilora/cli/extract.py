@@ -15,11 +15,12 @@ from minilora.cli.folders import new_folder
 from minilora.cli.layers import byte_count, natural, short_paths
 from minilora.cli.parser import Parser, names
 from minilora.cli.rank_options import add_rank_options, rank_rule, rule_words
-from minilora.cli.table import Cell, count, table
+from minilora.cli.table import Cell, table
 from minilora.errors import CheckpointError
 from minilora.io import new_updates, write_updates
 from minilora.io.peft import WEIGHTS_FILE
 from minilora.storage import open_checkpoint, read_json
+from minilora.text.counting import count
 
 TASK_TYPES = {"TokenClassification": "TOKEN_CLS", "SequenceClassification": "SEQ_CLS"}
 """PEFT's words for what the end of an architecture's name says."""

@@ -21,10 +21,11 @@ from minilora.analysis import (
 from minilora.cli.console import Console
 from minilora.cli.layers import byte_count, natural, short_paths
 from minilora.cli.parser import Parser
-from minilora.cli.table import Cell, count, table
+from minilora.cli.table import Cell, table
 from minilora.errors import ConfigError, OutputError
 from minilora.io import SavedUpdates, read_updates
 from minilora.storage import open_checkpoint, replacing
+from minilora.text.counting import count
 
 MEANINGS = {
     "r": "the rank it was made with",

@@ -19,11 +19,11 @@ from minilora.cli.models import (
     weights_sha256,
 )
 from minilora.cli.splits import Splits, describe, read_splits
-from minilora.cli.table import count
 from minilora.cli.train_options import PATHS, TrainOptions
 from minilora.errors import ConfigError
 from minilora.nn import BertConfig, count_parameters
 from minilora.text import Dataset, encode_corpus
+from minilora.text.counting import count
 from minilora.train import TrainSettings
 
 _SHOWN_LABELS = 20

@@ -15,11 +15,11 @@ from minilora.cli.folders import new_folder
 from minilora.cli.machine import ready_kernels
 from minilora.cli.models import MODELS
 from minilora.cli.parser import Parser
-from minilora.cli.table import count
 from minilora.cli.trained import Trained, add_model_options, load
 from minilora.errors import ConfigError
 from minilora.io import save_pretrained
 from minilora.text import Batch
+from minilora.text.counting import count
 
 PROBE = "Anna Vale moved from Lund to the Institute of Applied Optics in 1987, didn't she?"
 TOLERANCE = 1e-4

@@ -12,9 +12,10 @@ from minilora.cli.folders import new_folder
 from minilora.cli.layers import byte_count, natural, short_paths
 from minilora.cli.parser import Parser
 from minilora.cli.rank_options import add_rank_options, rank_rule, rule_words
-from minilora.cli.table import Cell, count, table
+from minilora.cli.table import Cell, table
 from minilora.io import read_updates, write_updates
 from minilora.io.peft import WEIGHTS_FILE
+from minilora.text.counting import count
 
 EPILOG = """\
 examples:

@@ -26,13 +26,14 @@ from minilora.autograd import gradients
 from minilora.cli.console import Console
 from minilora.cli.layers import short_paths
 from minilora.cli.select_trial import TrainingTrial, TrialData, update_of
-from minilora.cli.table import Cell, count, table
+from minilora.cli.table import Cell, table
 from minilora.cli.trained import load
 from minilora.errors import ConfigError, TargetError, did_you_mean
 from minilora.io import read_adapter_info, read_updates
 from minilora.io.adapter_config import CONFIG_FILE
 from minilora.storage import read_checkpoint
 from minilora.text import Dataset
+from minilora.text.counting import count
 
 _BATCHES = 32  # of training data, whose gradients tell sensitivity
 _EVERYTHING = 1 << 30  # a rank that no matrix has

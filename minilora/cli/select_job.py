@@ -33,8 +33,8 @@ from minilora.cli.select_adapter import (
 from minilora.cli.select_options import OF_METHODS, SelectOptions, recipe_of
 from minilora.cli.select_trial import TrainingTrial, TrialData
 from minilora.cli.splits import describe
-from minilora.cli.table import count
 from minilora.errors import ConfigError
+from minilora.text.counting import count
 
 
 @dataclass(frozen=True)

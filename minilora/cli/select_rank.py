@@ -28,9 +28,9 @@ from minilora.cli.select_job import SearchJob
 from minilora.cli.select_options import OF_METHODS, check_method, check_recipe, complete, merge
 from minilora.cli.select_outcome import SearchOutcome
 from minilora.cli.select_parser import make_parser
-from minilora.cli.table import count
 from minilora.errors import ConfigError, WorkerError
 from minilora.io.run import RESULTS, RunFolder
+from minilora.text.counting import count
 from minilora.train import thread_count
 
 OF_CALL = ("out", "resume", "overwrite", "json")

@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 
 from minilora.cli.console import Console
-from minilora.cli.table import Cell, count, table
+from minilora.cli.table import Cell, table
 from minilora.errors import DataError
 from minilora.text import Corpus, Example, Sentence, Task, label_names, read_corpus
+from minilora.text.counting import count
 
 HELD_OUT = 0.1
 """Share of train that becomes dev when none is given."""

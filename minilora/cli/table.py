@@ -28,11 +28,6 @@ def table(header: Sequence[str], rows: Sequence[Sequence[Cell]], *, digits: int 
     return [line(header), "  ".join("─" * width for width in widths), *map(line, texts)]
 
 
-def count(n: int, noun: str) -> str:
-    """``count(1, "step")`` -> ``1 step``, ``count(1200, "step")`` -> ``1,200 steps``"""
-    return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"
-
-
 def pad(text: str, width: int, *, right: bool = False) -> str:
     """Fill ``text`` up to ``width`` terminal columns."""
     blanks = " " * (width - display_width(text))
