@@ -6,8 +6,8 @@ from minilora.storage.atomic import replacing as replacing
 from minilora.storage.checkpoint import Checkpoint as Checkpoint
 from minilora.storage.checkpoint import open_checkpoint as open_checkpoint
 from minilora.storage.checkpoint import read_checkpoint as read_checkpoint
-from minilora.storage.json_file import read_json as read_json
 from minilora.storage.json_file import write_json as write_json
+from minilora.storage.shipped import shipped_folder as shipped_folder
 from minilora.storage.tensors import TensorInfo as TensorInfo
 from minilora.storage.tensors import read_metadata as read_metadata
 from minilora.storage.tensors import read_tensor as read_tensor

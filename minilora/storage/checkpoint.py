@@ -8,7 +8,7 @@ from typing import Any
 
 from minilora._types import Array, DType
 from minilora.errors import CheckpointError
-from minilora.storage.json_file import read_json
+from minilora.files import read_json
 from minilora.storage.tensors import read_tensor, read_tensors, tensor_info
 
 _SINGLE = "model.safetensors"
