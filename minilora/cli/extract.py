@@ -17,9 +17,10 @@ from minilora.cli.parser import Parser, names
 from minilora.cli.rank_options import add_rank_options, rank_rule, rule_words
 from minilora.cli.table import Cell, table
 from minilora.errors import CheckpointError
+from minilora.files import read_json
 from minilora.io import new_updates, write_updates
 from minilora.io.peft import WEIGHTS_FILE
-from minilora.storage import open_checkpoint, read_json
+from minilora.storage import open_checkpoint
 from minilora.text.counting import count
 
 TASK_TYPES = {"TokenClassification": "TOKEN_CLS", "SequenceClassification": "SEQ_CLS"}

@@ -12,9 +12,9 @@ from itertools import pairwise, takewhile
 from pathlib import Path
 
 from minilora.errors import DataError
+from minilora.files import decode, read_bytes
 from minilora.text import Corpus, Example, Sentence, Task, read_corpus
 from minilora.text.characters import IDEOGRAPHS
-from minilora.text.files import decode, read_bytes
 
 LINES = (".txt", "")
 """Endings of files that hold one text a line; others are data files, whose labels are not used."""
@@ -109,7 +109,10 @@ def _of_corpus(corpus: Corpus) -> Iterable[Text]:
 def _lines(file: str | None) -> list[str]:
     if file is None and sys.stdin.isatty():
         print("one text a line, please; Ctrl-D ends", file=sys.stderr)
-    raw = sys.stdin.buffer.read() if file is None else read_bytes(Path(file), error=DataError)
+    if file is None:
+        raw = sys.stdin.buffer.read()
+    else:
+        raw = read_bytes(Path(file), "a file of texts", error=DataError)
     return decode(raw, Path(file or "standard input"), error=DataError).split("\n")
 
 

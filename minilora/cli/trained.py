@@ -16,10 +16,11 @@ from minilora.cli.console import Console
 from minilora.cli.models import MODELS, fitting_length, read_tokenizer
 from minilora.cli.parser import Parser, names, one_of, whole_number
 from minilora.errors import CheckpointError, ConfigError
+from minilora.files import read_json
 from minilora.io import AdapterInfo, AdapterWarning, load_adapter, read_adapter_info
 from minilora.io.run import RUN
 from minilora.nn import BertConfig
-from minilora.storage import read_json, tensor_info
+from minilora.storage import tensor_info
 from minilora.text import Task, WordPieceTokenizer
 from minilora.text.schemes import is_tag
 

@@ -11,8 +11,8 @@ from typing import Any
 from minilora.adapters import LoraConfig
 from minilora.adapters.matching import DEFAULT_TARGETS, is_all_linear
 from minilora.errors import CheckpointError, ConfigError
+from minilora.files import read_json
 from minilora.nn import Module
-from minilora.storage import read_json
 
 CONFIG_FILE = "adapter_config.json"
 PEFT_VERSION = "0.21.2"

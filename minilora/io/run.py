@@ -27,10 +27,10 @@ from typing import Any, Self
 
 from minilora._types import Array
 from minilora.errors import CheckpointError, OutputError
+from minilora.files import read_json
 from minilora.io import adapter_config, huggingface, peft
 from minilora.storage import (
     output_error,
-    read_json,
     read_metadata,
     read_tensors,
     remove_leftovers,

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, NamedTuple, Self
 
 from minilora.errors import CheckpointError, ConfigError
+from minilora.files import read_json
 from minilora.nn.layers import ACTIVATIONS
-from minilora.storage import read_json
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,9 +6,9 @@ import hashlib
 from pathlib import Path
 
 from minilora.errors import ConfigError, DataError, did_you_mean
+from minilora.files import decode, read_bytes
 from minilora.text.columns import read_columns
 from minilora.text.corpus import Corpus, Example, Sentence, Task
-from minilora.text.files import decode, read_bytes
 from minilora.text.jsonl import read_examples, read_sentences
 from minilora.text.schemes import to_bio
 from minilora.text.tables import csv_rows, read_table, tsv_rows
@@ -47,7 +47,7 @@ def read_corpus(path: str | Path, task: Task, *, labelled: bool = True) -> Corpu
     path = Path(path)
     if task not in SUFFIXES:
         raise ConfigError(f"task: {task!r} is none.{did_you_mean(task, SUFFIXES)}")
-    raw = read_bytes(path, error=DataError)
+    raw = read_bytes(path, "a data file", error=DataError)
     suffix = path.suffix.lower()
     if suffix not in SUFFIXES[task]:
         raise DataError(

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from minilora.errors import CheckpointError, MiniLoraError
+from minilora.files import read_json
 from minilora.text.added_tokens import AddedToken
-from minilora.text.files import read_json
 from minilora.text.normalizer import Normalizer
 from minilora.text.settings import TokenizerSettings
 from minilora.text.special_tokens import TokenSources, added_tokens, named_tokens
@@ -92,7 +92,7 @@ def _read(folder: Path) -> TokenizerFiles:
 def _read_sources(folder: Path) -> TokenSources:
     def read(name: str) -> Json:
         path = folder / name
-        return read_json(path, error=CheckpointError) if path.is_file() else {}
+        return read_json(path, "this part of the tokenizer") if path.is_file() else {}
 
     config, saved = read("tokenizer_config.json"), read("tokenizer.json")
     for key, value in UNSUPPORTED.items():

@@ -6,14 +6,15 @@ from pathlib import Path
 from typing import Any
 
 from minilora.errors import CheckpointError
-from minilora.text.files import decode, read_bytes
+from minilora.files import decode, read_bytes
 
 _WAY_OUT = "Take the file from the checkpoint again."
 
 
 def read_vocab_txt(path: Path) -> dict[str, int]:
     """``vocab.txt``: the piece on line n + 1 has id n."""
-    text = decode(read_bytes(path, error=CheckpointError), path, error=CheckpointError)
+    raw = read_bytes(path, "the vocabulary", error=CheckpointError)
+    text = decode(raw, path, error=CheckpointError)
     vocab: dict[str, int] = {}
     for i, line in enumerate(text.removesuffix("\n").split("\n")):
         piece = line.rstrip() or line.removesuffix("\r")  # a piece may be a single odd space

@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 
+from minilora.files import read_json
 from minilora.io import read_updates
-from minilora.storage import read_checkpoint, read_json, write_json, write_tensors
+from minilora.storage import read_checkpoint, write_json, write_tensors
 
 
 @pytest.fixture(scope="module")

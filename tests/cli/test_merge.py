@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 
 from minilora.cli import merge as merge_module
+from minilora.files import read_json
 from minilora.io import load_adapter
 from minilora.nn import BertForTokenClassification
-from minilora.storage import read_json
 from minilora.text import Batch, WordPieceTokenizer
 
 

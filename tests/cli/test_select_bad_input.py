@@ -40,7 +40,7 @@ def test_what_cannot_be_used_is_named_in_one_line(
     ("words", "said"),
     [
         ([], "--base, --task, --train missing"),
-        (["--base", "x", "--task", "ner", "--train", "y"], "x/config.json: cannot read"),
+        (["--base", "x", "--task", "ner", "--train", "y"], "x/config.json: there is no such file"),
         (["--method", "spectrum", "--adapter", "nowhere"], "nowhere"),
         (["--method", "spectrum"], "--adapter: missing"),
     ],

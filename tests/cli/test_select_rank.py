@@ -12,8 +12,8 @@ from minilora.analysis.select import Candidate, Trial
 from minilora.cli.console import Console
 from minilora.cli.select_options import complete
 from minilora.cli.select_trial import TrainingTrial
+from minilora.files import read_json
 from minilora.nn import BertForTokenClassification
-from minilora.storage import read_json
 from minilora.train import TrainSettings, evaluate, fit
 
 

@@ -21,7 +21,7 @@ def test_a_file_is_read(tmp_path, settings):
 
 def test_a_file_error_names_the_file(tmp_path):
     path = tmp_path / "config.json"
-    assert refusal(path).startswith(f"{path}: cannot read the model's config")
+    assert refusal(path).startswith(f"{path}: there is no such file; the model's config was")
     path.write_text('{"hidden_size": 8}')
     assert refusal(path).startswith(f"{path}: vocab_size is missing")
 

@@ -112,29 +112,32 @@ def test_a_bad_file_is_named_in_one_line(tmp_path, task, name, content, message)
 
 def test_a_missing_file_is_named_with_one_that_is_there(tmp_path):
     (tmp_path / "train.conll").write_text("a O\n")
-    with pytest.raises(DataError, match=r"trian.conll: there is no such file. Did you mean 'train"):
+    with pytest.raises(
+        DataError,
+        match=r"trian.conll: there is no such file;.* Did you mean 'train",
+    ):
         read_corpus(tmp_path / "trian.conll", "ner")
 
 
 def test_a_missing_file_without_a_like_is_just_missing(tmp_path):
-    with pytest.raises(DataError, match=r"there is no such file.$"):
+    with pytest.raises(DataError, match=r"a data file was expected. Check the path.$"):
         read_corpus(tmp_path / "train.conll", "ner")
 
 
 def test_a_missing_folder_is_named(tmp_path):
-    with pytest.raises(DataError, match=r"no such file. The folder .*data does not exist either"):
+    with pytest.raises(DataError, match=r"no such file;.* The folder .*data does not exist either"):
         read_corpus(tmp_path / "data" / "train.conll", "ner")
 
 
 def test_a_folder_is_not_a_file(tmp_path):
     (tmp_path / "x.conll").mkdir()
-    with pytest.raises(DataError, match=r"x.conll: is a folder; a file was expected"):
+    with pytest.raises(DataError, match=r"x.conll: is a folder; a data file was expected"):
         read_corpus(tmp_path / "x.conll", "ner")
 
 
 def test_a_file_that_cannot_be_read_says_why(tmp_path):
     (tmp_path / "x.conll").symlink_to(tmp_path / "x.conll")
-    with pytest.raises(DataError, match=r"x.conll: cannot be read: Too many levels"):
+    with pytest.raises(DataError, match=r"x.conll: cannot be read \(Too many levels"):
         read_corpus(tmp_path / "x.conll", "ner")
 
 

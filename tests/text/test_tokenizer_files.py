@@ -258,11 +258,11 @@ def test_whatever_the_files_hold_there_is_a_tokenizer_or_one_line(tmp_path, save
     [
         (
             '{"do_lower_case": }',
-            "tokenizer_config.json:1: is not JSON (Expecting value",
+            "tokenizer_config.json:1: this part of the tokenizer is not JSON: Expecting value",
         ),
-        ('{\n"a": 1', "tokenizer_config.json:2: is not JSON"),
-        ("[1]", "tokenizer_config.json: holds a JSON list; an object was expected"),
-        ("[" * 100_000, "tokenizer_config.json: is nested too deeply"),
+        ('{\n"a": 1', "tokenizer_config.json:2: this part of the tokenizer is not JSON"),
+        ("[1]", "tokenizer_config.json: this part of the tokenizer holds a JSON list; an object"),
+        ("[" * 100_000, "tokenizer_config.json: this part of the tokenizer cannot be read as JSON"),
         ({"do_lower_case": "no"}, "tokenizer_config.json: do_lower_case is 'no'; true or false"),
         ({"strip_accents": 1}, "tokenizer_config.json: strip_accents is 1; true or false"),
         ({"truncation_side": "left"}, "tokenizer_config.json: truncation_side is 'left'"),
