@@ -1,6 +1,7 @@
 """Other people's formats: adapters as PEFT has them, whole models as transformers has them."""
 
 from minilora.io.adapter_config import AdapterWarning as AdapterWarning
+from minilora.io.base_model import base_folder as base_folder
 from minilora.io.fingerprint import base_fingerprint as base_fingerprint
 from minilora.io.huggingface import save_pretrained as save_pretrained
 from minilora.io.peft import AdapterInfo as AdapterInfo

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import json
 
+from minilora.io.base_model import TINY
 from minilora.nn import Module
+
+_WHERE_TINY_IS = (
+    f"The base, `{TINY}`, is the encoder that comes with minilora; "
+    f"`minilora.base_folder({TINY!r})` is its folder, from which transformers loads it too."
+)
 
 
 def model_card(model: Module, base: str | None) -> str:
@@ -33,4 +39,6 @@ def model_card(model: Module, base: str | None) -> str:
         "Load it with minilora, `minilora.load_adapter(model, folder)`, or with PEFT, "
         "`PeftModel.from_pretrained(model, folder)`.",
     ]
+    if base == TINY:
+        lines += ["", _WHERE_TINY_IS]
     return "\n".join([*lines, ""])

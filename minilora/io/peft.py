@@ -19,6 +19,7 @@ from minilora._types import Array
 from minilora.adapters import LoraConfig, eject, inject
 from minilora.errors import CheckpointError, TargetError
 from minilora.io.adapter_config import CONFIG_FILE, AdapterWarning, read_config, write_config
+from minilora.io.base_model import base_name
 from minilora.io.fingerprint import base_fingerprint
 from minilora.io.model_card import model_card
 from minilora.io.peft_names import PREFIX, plain_names, trained_parameters
@@ -72,7 +73,8 @@ def save_adapter(
     out_dir
         The folder; made if need be, its adapter replaced.
     base_model_name_or_path
-        Where PEFT finds the base model; default: the folder it was read from.
+        Where PEFT finds the base model; default: the folder it was read from, or ``tiny``, which
+        stands for the encoder that comes with minilora (see `base_folder`).
 
     Raises
     ------
@@ -89,7 +91,7 @@ def save_adapter(
     folder = Path(out_dir)
     base_dir = getattr(model, "base_dir", None)
     if base_model_name_or_path is None and base_dir is not None:
-        base_model_name_or_path = str(base_dir)
+        base_model_name_or_path = base_name(base_dir)
     _warn_of_lost_starts("save_adapter", model)
     parameters = trained_parameters(model)
     tensors = {f"{PREFIX}{name}": p.data for name, p in parameters.items()}
