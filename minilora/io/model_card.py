@@ -3,14 +3,44 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 
-from minilora.io.base_model import TINY
 from minilora.nn import Module
+from minilora.storage import replacing
 
-_WHERE_TINY_IS = (
-    f"The base, `{TINY}`, is the encoder that comes with minilora; "
-    f"`minilora.base_folder({TINY!r})` is its folder, from which transformers loads it too."
+CARD_FILE = "README.md"
+
+_USAGE = (
+    "Load it with minilora, `minilora.load_adapter(model, folder)`, or with PEFT, "
+    "`PeftModel.from_pretrained(model, folder)`.\n"
 )
+_OURS = re.compile(
+    r"---\nbase_model: .*\nlibrary_name: peft\ntags: \[lora, minilora\]\n---\n\n"
+    r"# LoRA adapter\n\n(- .*\n)+\n" + re.escape(_USAGE)
+)
+
+
+def write_card(model: Module, base: str | None, folder: Path) -> None:
+    """Write a card where there is none, or in the place of one of ours; a user's text stays.
+
+    Raises
+    ------
+    OutputError
+        It cannot be written.
+    """
+    if has_own_card(folder) or not (folder / CARD_FILE).exists():
+        with replacing(folder / CARD_FILE) as file:
+            file.write(model_card(model, base).encode())
+
+
+def has_own_card(folder: Path) -> bool:
+    """Whether ``folder`` has a card that `model_card` wrote and nobody added to since."""
+    try:
+        content = (folder / CARD_FILE).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return False
+    return _OURS.fullmatch(content) is not None
 
 
 def model_card(model: Module, base: str | None) -> str:
@@ -34,11 +64,4 @@ def model_card(model: Module, base: str | None) -> str:
     ]
     if labels := getattr(model, "label_names", None):
         lines.append(f"- labels: {', '.join(labels)}")
-    lines += [
-        "",
-        "Load it with minilora, `minilora.load_adapter(model, folder)`, or with PEFT, "
-        "`PeftModel.from_pretrained(model, folder)`.",
-    ]
-    if base == TINY:
-        lines += ["", _WHERE_TINY_IS]
-    return "\n".join([*lines, ""])
+    return "\n".join([*lines, "", _USAGE])

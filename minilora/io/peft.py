@@ -21,15 +21,14 @@ from minilora.errors import CheckpointError, TargetError
 from minilora.io.adapter_config import CONFIG_FILE, AdapterWarning, read_config, write_config
 from minilora.io.base_model import base_name
 from minilora.io.fingerprint import base_fingerprint
-from minilora.io.model_card import model_card
+from minilora.io.model_card import write_card
 from minilora.io.peft_names import PREFIX, plain_names, trained_parameters
 from minilora.nn import Module, Parameter
 from minilora.nn.fit import listed, second_names
-from minilora.storage import read_metadata, read_tensors, replacing, write_json, write_tensors
+from minilora.storage import read_metadata, read_tensors, write_json, write_tensors
 
 WEIGHTS_FILE = "adapter_model.safetensors"
 PICKLED_FILE = "adapter_model.bin"
-CARD_FILE = "README.md"
 LABELS, BASE = "minilora_labels", "minilora_base_sha256"
 
 
@@ -64,7 +63,7 @@ def save_adapter(
     """Save the adapters and all else that was trained as a folder that PEFT reads as well.
 
     Each file is written whole or not at all, the config last. A ``README.md`` is written where
-    there is none. The same adapter gives the same bytes.
+    there is none but our own. The same adapter gives the same bytes.
 
     Parameters
     ----------
@@ -96,9 +95,7 @@ def save_adapter(
     parameters = trained_parameters(model)
     tensors = {f"{PREFIX}{name}": p.data for name, p in parameters.items()}
     write_tensors(folder / WEIGHTS_FILE, tensors, metadata=_metadata(model))
-    if not (folder / CARD_FILE).exists():
-        with replacing(folder / CARD_FILE) as file:
-            file.write(model_card(model, base_model_name_or_path).encode())
+    write_card(model, base_model_name_or_path, folder)
     content = write_config(model, base_model_name_or_path=base_model_name_or_path)
     write_json(folder / CONFIG_FILE, content)
 

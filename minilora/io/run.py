@@ -29,6 +29,7 @@ from minilora._types import Array
 from minilora.errors import CheckpointError, OutputError
 from minilora.files import read_json
 from minilora.io import adapter_config, huggingface, peft
+from minilora.io.model_card import CARD_FILE, has_own_card
 from minilora.storage import (
     output_error,
     read_metadata,
@@ -57,7 +58,7 @@ OWN_FILES = (
     huggingface.WEIGHTS_FILE,
     *huggingface.TOKENIZER_FILES,
 )
-"""What a run may write beside ``run.json``, and so all that overwriting one removes."""
+"""What a run may write beside ``run.json`` and overwriting one removes; of cards, see `create`."""
 PACKAGES = ("minilora", "numpy", "scipy", "numba", "safetensors")
 
 
@@ -87,7 +88,8 @@ class RunFolder:
         path
             The folder, made if need be.
         overwrite
-            Take the place of the run that is there: its files are removed, and no others.
+            Take the place of the run that is there: its files are removed, and no others. A
+            ``README.md`` goes if minilora wrote it and nobody added to it.
 
         Raises
         ------
@@ -106,6 +108,8 @@ class RunFolder:
             _check_free(folder, overwrite=overwrite)  # nobody else can change it from here on
             remove_leftovers(folder)
             _remove(folder, OWN_FILES)  # run.json stays until the new one takes its place
+            if has_own_card(folder):
+                _remove(folder, [CARD_FILE])
             run = cls(folder, lock, {})
             run.record(started=_now(), status="running", versions=versions())
         except BaseException:

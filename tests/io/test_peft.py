@@ -172,15 +172,23 @@ def test_the_base_is_named_after_its_folder(tiny_dir, tmp_path, rng):
     assert read_adapter_info(tmp_path / "adapter").base_model_name_or_path == "org/model"
 
 
-def test_a_card_says_what_the_adapter_is_and_a_card_there_is_kept(adapted, tmp_path):
+def test_a_card_says_what_the_adapter_is(adapted, tmp_path):
     save_adapter(adapted, tmp_path, base_model_name_or_path="org/model")
     card = (tmp_path / "README.md").read_text()
     assert "base model: org/model, BertForTokenClassification" in card
     assert "4 layers (query, value)" in card
     assert "labels: O, B-PER, I-PER" in card
-    (tmp_path / "README.md").write_text("mine")
-    save_adapter(adapted, tmp_path)
-    assert (tmp_path / "README.md").read_text() == "mine"
+
+
+def test_a_card_of_another_adapter_is_replaced_and_what_a_user_wrote_stays(adapted, tmp_path):
+    card = tmp_path / "README.md"
+    save_adapter(adapted, tmp_path, base_model_name_or_path="one")
+    save_adapter(adapted, tmp_path, base_model_name_or_path="another")
+    assert "base model: another" in card.read_text()
+    for mine in (b"mine", b"gr\xfc\xdfe", card.read_bytes() + b"\n## Results\n"):
+        card.write_bytes(mine)
+        save_adapter(adapted, tmp_path)
+        assert card.read_bytes() == mine
 
 
 def test_saving_needs_an_adapter(tiny, tmp_path):

@@ -14,6 +14,7 @@ import pytest
 
 from minilora.errors import CheckpointError, OutputError
 from minilora.io import run as module
+from minilora.io import save_adapter
 from minilora.io.run import METRICS, OWN_FILES, RUN, STATE, RunFolder, versions
 
 ARRAYS = {"a": np.arange(6.0).reshape(2, 3), "n": np.array(7), "none": np.zeros((0, 2), np.float32)}
@@ -84,6 +85,38 @@ def test_overwriting_removes_the_run_and_no_other_file(tmp_path):
     with RunFolder.create(tmp_path, overwrite=True) as run:
         assert "settings" not in run.info
     assert sorted(path.name for path in tmp_path.iterdir()) == ["figures", "notes.txt", RUN]
+
+
+def test_overwriting_removes_the_card_of_the_adapter_that_was_there(tmp_path, adapted):
+    leave_a_run(tmp_path)
+    save_adapter(adapted, tmp_path)
+    with RunFolder.create(tmp_path, overwrite=True):
+        assert contents(tmp_path).keys() == {RUN}
+
+
+def test_overwriting_leaves_a_card_that_a_user_added_to(tmp_path, adapted):
+    leave_a_run(tmp_path)
+    save_adapter(adapted, tmp_path)
+    with (tmp_path / "README.md").open("a") as card:
+        card.write("It is for the demo.\n")
+    with RunFolder.create(tmp_path, overwrite=True):
+        assert contents(tmp_path).keys() == {RUN, "README.md"}
+
+
+def test_a_file_that_cannot_be_removed_is_said(tmp_path):
+    leave_a_run(tmp_path)
+    (tmp_path / "report.png").mkdir()
+    with pytest.raises(OutputError, match=r"report\.png: cannot be written"):
+        RunFolder.create(tmp_path, overwrite=True)
+
+
+def test_a_file_system_without_locks_is_no_reason_to_refuse(tmp_path, monkeypatch):
+    def none(*_):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("fcntl.flock", none)
+    with RunFolder.create(tmp_path) as run:
+        assert run.info["status"] == "running"
 
 
 @pytest.mark.parametrize("overwrite", [False, True])
