@@ -120,7 +120,7 @@ def _on_base(layers: Sequence[LayerReport]) -> Iterator[str]:
         elif both > 1.25 * by_chance:
             meaning = "it goes where the base does little"
         else:
-            meaning = "it takes no heed of what the base does"
+            meaning = "it goes where the base is neither strong nor weak"
         yield (
             f"Along its own directions the update is {both:.3g} times as large as the base, where "
             f"random directions would give {by_chance:.3g} (medians): {meaning}."
