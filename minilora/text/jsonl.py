@@ -58,8 +58,8 @@ def _objects(lines: Iterable[str], path: Path) -> Iterator[tuple[int, Json]]:
             continue
         try:
             content = json.loads(line)
-        except (json.JSONDecodeError, RecursionError) as problem:
-            reason = getattr(problem, "msg", "nested too deeply")
+        except (RecursionError, ValueError) as problem:  # nested, or a number long, beyond reason
+            reason = getattr(problem, "msg", problem)
             raise DataError(
                 f'{path}:{number}: is not JSON ({reason}); an object such as {{"text": "..."}} '
                 "was expected on each line. Mend the line."

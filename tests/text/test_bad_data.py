@@ -80,7 +80,8 @@ CLASSIFY = [
     ("x.jsonl", b"{'text': 1}", "x.jsonl:1: is not JSON (Expecting property name"),
     ("x.jsonl", b'{"text": "a", "label": "b"}\n{"text"', "x.jsonl:2: is not JSON"),
     ("x.jsonl", b'[{"text": "a"}]', "x.jsonl:1: holds a JSON list; an object was expected"),
-    ("x.jsonl", b"[" * 100_000, "x.jsonl:1: is not JSON (nested too deeply)"),
+    ("x.jsonl", b'{"id": ' + b"9" * 10_000 + b"}", "x.jsonl:1: is not JSON (Exceeds the limit"),
+    ("x.jsonl", b"[" * 100_000, "x.jsonl:1: is not JSON (maximum recursion depth"),
     (
         "x.jsonl",
         b'{"text": "a"}',
