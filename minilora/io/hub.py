@@ -41,8 +41,8 @@ def fetch(name: str) -> Path:
         raise CheckpointError(f"{name}: is no folder here, and {_reason(name, error)}") from error
     if not any(folder.glob("*.safetensors")):
         raise CheckpointError(
-            f"{name}: has no model.safetensors on the Hugging Face Hub; expected one, since pickled "
-            "weights run whatever code is in them; choose a model that has it, or convert this one "
+            f"{name}: has no model.safetensors on the Hugging Face Hub, and to read pickled "
+            "weights is to run the code in them; choose a model that has it, or convert this one "
             "where you trust it, in transformers by from_pretrained(...).save_pretrained(...)"
         )
     return folder
@@ -56,8 +56,8 @@ def _reason(name: str, error: Exception) -> str:
         f"access; ask for it at https://huggingface.co/{name}, and log in with: hf auth login",
         errors.RepositoryNotFoundError: "the Hugging Face Hub has no such model, or keeps it "
         "private; check the spelling, or log in with: hf auth login",
-        errors.LocalEntryNotFoundError: "neither is it in the cache of huggingface_hub, nor can the "
-        "Hugging Face Hub be reached; check the path, the connection and HF_HUB_OFFLINE",
+        errors.LocalEntryNotFoundError: "neither is it in the cache of huggingface_hub, nor can "
+        "the Hugging Face Hub be reached; check the path, the connection and HF_HUB_OFFLINE",
         errors.HFValidationError: "no name that the Hugging Face Hub can have; expected tiny, a "
         "folder, or a name such as org/model",
     }

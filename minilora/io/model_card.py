@@ -6,6 +6,7 @@ import json
 import re
 from pathlib import Path
 
+from minilora.io.base_model import TINY
 from minilora.nn import Module
 from minilora.storage import replacing
 
@@ -64,4 +65,9 @@ def model_card(model: Module, base: str | None) -> str:
     ]
     if labels := getattr(model, "label_names", None):
         lines.append(f"- labels: {', '.join(labels)}")
+    if base == TINY:
+        lines.append(
+            f"- {TINY} comes with minilora; `minilora.base_folder({TINY!r})` is its folder, from "
+            "which transformers loads it as well"
+        )
     return "\n".join([*lines, "", _USAGE])

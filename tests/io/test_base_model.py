@@ -12,6 +12,7 @@ from minilora.adapters import LoraConfig, inject
 from minilora.errors import CheckpointError
 from minilora.io import base_folder, read_adapter_info, save_adapter
 from minilora.io.hub import FETCHED
+from minilora.io.model_card import has_own_card
 from minilora.nn import BertForTokenClassification
 from minilora.storage import shipped
 
@@ -187,6 +188,7 @@ def test_an_adapter_names_the_shipped_base_and_no_path_of_this_machine(shipped_t
 def test_its_card_says_where_the_shipped_base_is(shipped_tiny, tmp_path):
     save_adapter(shipped_tiny, tmp_path / "out")
     assert "minilora.base_folder('tiny')" in (tmp_path / "out" / "README.md").read_text()
+    assert has_own_card(tmp_path / "out")
 
 
 def test_an_adapter_names_any_other_base_by_its_path(shipped_tiny, tmp_path):
