@@ -21,7 +21,7 @@ def sparsify(update: LowRankUpdate, sparsity: float) -> LowRankUpdate:
     Returns
     -------
     LowRankUpdate
-        With the same scale and dtype; as it came where ``sparsity`` is 0.
+        With the same scale, dtype and r; as it came where ``sparsity`` is 0.
 
     Raises
     ------
@@ -32,7 +32,9 @@ def sparsify(update: LowRankUpdate, sparsity: float) -> LowRankUpdate:
     n = n_zeros(update.n_parameters, sparsity)
     if n == 0:
         return update
-    B, A = replace(update, scale=1.0).svd().factors("both")
+    B, A = replace(update, scale=1.0).svd().factors("both")  # (O, k), (k, I)
+    idle = (0, update.rank - len(A))  # r - k: above min(O, I) a rank has no directions to use
+    B, A = np.pad(B, ((0, 0), idle)), np.pad(A, (idle, (0, 0)))  # (O, r), (r, I)
     entries = np.concatenate([B.ravel(), A.ravel()])
     entries[np.argsort(np.abs(entries), kind="stable")[:n]] = 0
     B, A = entries[: B.size].reshape(B.shape), entries[B.size :].reshape(A.shape)

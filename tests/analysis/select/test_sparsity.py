@@ -1,5 +1,7 @@
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from minilora.adapters import LowRankUpdate
 from minilora.analysis.select import sparsify
@@ -8,11 +10,39 @@ from minilora.errors import ConfigError
 S = [4.0, 2.0, 1.0, 0.2]
 
 
-@pytest.mark.parametrize("sparsity", [0.1, 0.5, 0.93])
-def test_that_share_of_the_numbers_is_zero(spectral_update, sparsity):
-    sparse = sparsify(spectral_update(S), sparsity)
-    n_zero = int(np.sum(sparse.B == 0) + np.sum(sparse.A == 0))
-    assert n_zero == int(sparsity * sparse.n_parameters)
+def is_zero(update):
+    return np.r_[update.B.ravel(), update.A.ravel()] == 0
+
+
+@given(
+    shape=st.tuples(st.integers(1, 9), st.integers(1, 9)),
+    r=st.integers(1, 12),
+    sparsity=st.floats(0, 0.99),
+    seed=st.integers(0, 99),
+)
+def test_that_share_of_the_numbers_is_zero(shape, r, sparsity, seed):
+    rng = np.random.default_rng(seed)
+    B, A = rng.standard_normal((shape[0], r)), rng.standard_normal((r, shape[1]))
+    sparse = sparsify(LowRankUpdate("query", B, A, 0.5), sparsity)
+    assert (sparse.B.shape, sparse.A.shape) == (B.shape, A.shape)
+    wanted = int(sparsity * (B.size + A.size))
+    unused = max(0, r - min(shape)) * sum(shape)  # what directions beyond the last would take
+    assert is_zero(sparse).sum() == (max(wanted, unused) if wanted else 0)
+
+
+def test_a_rank_that_is_not_used_goes_first(rng):
+    B, A = rng.standard_normal((6, 9)), rng.standard_normal((9, 4))
+    update = LowRankUpdate("query", B, A, 1.0)
+    assert sparsify(update, 5 / 9).matrix() == pytest.approx(update.matrix())
+    assert sparsify(update, 0.7).frobenius > 0.5 * update.frobenius
+
+
+@given(low=st.floats(0.05, 0.95), high=st.floats(0.05, 0.95), seed=st.integers(0, 99))
+def test_what_is_zero_stays_so_when_more_is(low, high, seed):
+    rng = np.random.default_rng(seed)
+    update = LowRankUpdate("a", rng.standard_normal((7, 3)), rng.standard_normal((3, 5)), 1.0)
+    few, many = (is_zero(sparsify(update, share)) for share in sorted((low, high)))
+    assert many[few].all()
 
 
 def test_no_sparsity_changes_nothing(spectral_update):
