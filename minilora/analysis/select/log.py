@@ -83,12 +83,14 @@ class TrialLog:
                 f"{','.join(COLUMNS)}; choose another folder, or the version that wrote it."
             )
         results = []
-        for number, row in enumerate(csv.DictReader(lines, COLUMNS), start=2):
+        rows = csv.DictReader(lines, COLUMNS)
+        for row in rows:
             try:
                 results.append(_result(row))
             except (ValueError, TypeError, AttributeError, ConfigError) as error:
+                line = rows.line_num + 1  # the header's
                 raise CheckpointError(
-                    f"{self.path}:{number}: is no result of a trial ({error}); remove this line, "
+                    f"{self.path}:{line}: is no result of a trial ({error}); remove this line, "
                     "and the trial runs again."
                 ) from None
         return results

@@ -117,6 +117,15 @@ def test_a_damaged_file_is_refused_with_the_line(path, written, change, said):
         TrialLog(path)
 
 
+def test_blank_lines_are_passed_over_and_counted(path, written, two):
+    header, first, second = written.splitlines(keepends=True)
+    path.write_bytes(header + b"\n" + first + b"\n" + second)
+    assert list(TrialLog(path).results.values()) == two
+    path.write_bytes(header + b"\n" + first + b"\n" + second.replace(b"16.0", b"none"))
+    with pytest.raises(CheckpointError, match=r"results.csv:5: is no result"):
+        TrialLog(path)
+
+
 def test_a_folder_in_the_way_is_said(path):
     path.mkdir(parents=True)
     with pytest.raises(OutputError, match=r"results\.csv: cannot be written"):
