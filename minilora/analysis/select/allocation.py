@@ -58,12 +58,17 @@ def allocate(
     Raises
     ------
     ConfigError
-        If nothing matters, or not even one direction fits.
+        If nothing matters, not even one direction fits, or a layer has no size.
     ShapeError
         If the importance of a layer is no vector of numbers that are 0 or more.
     """
     entries = []
     for path, s in importance.items():
+        if sizes.get(path, 0) < 1:
+            raise ConfigError(
+                f"allocate: the size of {path} is {sizes.get(path)}; the parameters of one of its "
+                "directions, 1 or more, were expected."
+            )
         s = np.asarray(s, dtype=np.float64)
         if s.ndim != 1 or not (np.isfinite(s) & (s >= 0)).all():
             raise ShapeError(

@@ -27,10 +27,12 @@ def k_folds(n_rows: int, k: int, *, rng: Rng, labels: Sequence[int] | None = Non
     Raises
     ------
     ConfigError
-        If k is not in 2..n_rows.
+        If k is not in 2..n_rows, or there is not a label for each row.
     """
     if not 2 <= k <= n_rows:
         raise ConfigError(f"folds: got {k}; 2 to {n_rows}, the number of rows, were expected.")
+    if labels is not None and len(labels) != n_rows:
+        raise ConfigError(f"folds: {len(labels)} labels for {n_rows} rows; one each was expected.")
     order = rng.permutation(n_rows)
     if labels is not None:
         order = order[np.argsort(np.asarray(labels)[order], kind="stable")]

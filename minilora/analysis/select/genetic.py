@@ -14,6 +14,7 @@ from minilora.errors import ConfigError
 Genes: TypeAlias = tuple[int, int, int]
 """Which rank, which targets (a bit each), which sparsity."""
 _ATTEMPTS = 100  # at making something new, before we try another way or give up
+_MOST_TARGETS = 62  # a bit each, drawn as an int64
 _MUTATION = 1 / 3  # of each gene: one of the three, on average
 
 
@@ -29,6 +30,11 @@ class Space:
         Makes a candidate of a rank, targets and sparsity, its parameters counted.
     max_parameters
         Candidates with more are not tried.
+
+    Raises
+    ------
+    ConfigError
+        If there is no rank, target or sparsity to choose from, or more than 62 targets.
     """
 
     ranks: Sequence[int]
@@ -36,6 +42,16 @@ class Space:
     make: Callable[[int, tuple[str, ...], float], Candidate]
     sparsities: Sequence[float] = (0.0,)
     max_parameters: int | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("ranks", "targets", "sparsities"):
+            if not getattr(self, name):
+                raise ConfigError(f"genetic: no {name}; one or more to choose from were expected.")
+        if len(self.targets) > _MOST_TARGETS:
+            raise ConfigError(
+                f"genetic: {len(self.targets)} targets; {_MOST_TARGETS} at the most were expected; "
+                "name kinds of layers instead of single ones."
+            )
 
     def candidate(self, genes: Genes) -> Candidate:
         """What the genes say."""

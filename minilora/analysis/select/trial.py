@@ -34,7 +34,7 @@ class Candidate:
     Raises
     ------
     ConfigError
-        A value out of its range.
+        A value out of its range, or an r that is not the largest of ``ranks``.
     """
 
     r: int
@@ -47,6 +47,10 @@ class Candidate:
     def __post_init__(self) -> None:
         check_sparsity(self.sparsity)
         self.config()
+        if self.ranks and self.r != (largest := max(r for _, r in self.ranks)):
+            raise ConfigError(
+                f"candidate: r is {self.r}; {largest}, its largest rank, was expected."
+            )
 
     def config(self, **others: Any) -> LoraConfig:
         """What `minilora.inject` takes; ``others`` are further settings of it."""

@@ -99,6 +99,12 @@ def test_a_budget_for_nothing_is_refused(importance, said):
         allocate({"a": importance}, {"a": 7}, budget=6)
 
 
+@pytest.mark.parametrize(("sizes", "said"), [({}, "is None"), ({"a": 0}, "is 0")])
+def test_a_layer_without_a_size_is_refused(sizes, said):
+    with pytest.raises(ConfigError, match=f"the size of a {said}"):
+        allocate({"a": np.ones(2)}, sizes, budget=5)
+
+
 @pytest.mark.parametrize("wrong", [np.array([1.0, np.nan]), np.array([-1.0]), np.ones((2, 2))])
 def test_importance_that_is_none_is_refused_by_layer(wrong):
     with pytest.raises(ShapeError, match="importance of a"):

@@ -30,6 +30,12 @@ def test_folds_depend_on_the_seed_alone():
     assert not np.array_equal(first, other)
 
 
+@pytest.mark.parametrize("n_labels", [5, 7])
+def test_labels_that_are_not_one_a_row_are_refused(n_labels, rng):
+    with pytest.raises(ConfigError, match=f"folds: {n_labels} labels for 6 rows"):
+        k_folds(6, 2, rng=rng, labels=[0] * n_labels)
+
+
 @pytest.mark.parametrize("k", [1, 6])
 def test_a_number_of_folds_that_cannot_be_dealt_is_refused(k, rng):
     with pytest.raises(ConfigError, match=f"folds: got {k}; 2 to 5"):

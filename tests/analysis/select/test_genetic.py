@@ -137,6 +137,20 @@ def test_a_population_that_cannot_breed_is_refused(space, search, rng, wrong):
         search(genetic(space, epochs=1, seeds=[0], rng=rng, **wrong), planted)
 
 
+@pytest.mark.parametrize("name", ["ranks", "targets", "sparsities"])
+def test_a_space_with_nothing_to_choose_from_is_refused(space, name):
+    with pytest.raises(ConfigError, match=f"genetic: no {name}"):
+        replace(space, **{name: ()})
+
+
+def test_as_many_targets_as_there_are_bits_can_be_drawn_and_no_more(space, rng):
+    names = [f"layer.{i}" for i in range(63)]
+    chosen = {replace(space, targets=names[:62]).draw(rng)[1] for _ in range(20)}
+    assert max(chosen) > 1 << 60
+    with pytest.raises(ConfigError, match="63 targets; 62 at the most"):
+        replace(space, targets=names)
+
+
 def test_children_have_their_parents_genes(space, rng):
     mother, father = (0, 0b001, 0), (5, 0b110, 2)
     children = {space.cross(mother, father, rng) for _ in range(300)}
