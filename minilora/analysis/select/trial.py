@@ -47,10 +47,9 @@ class Candidate:
     def __post_init__(self) -> None:
         check_sparsity(self.sparsity)
         self.config()
-        if self.ranks and self.r != (largest := max(r for _, r in self.ranks)):
-            raise ConfigError(
-                f"candidate: r is {self.r}; {largest}, its largest rank, was expected."
-            )
+        largest = max((r for _, r in self.ranks), default=self.r)
+        if self.r != largest:
+            raise ConfigError(f"r is {self.r}; {largest}, the largest of its ranks, was expected.")
 
     def config(self, **others: Any) -> LoraConfig:
         """What `minilora.inject` takes; ``others`` are further settings of it."""

@@ -18,7 +18,9 @@ RESULTS = st.builds(
     st.builds(
         Trial,
         st.builds(
-            Candidate,
+            lambda r, ranks, **others: Candidate(
+                r=max((n for _, n in ranks), default=r), ranks=ranks, **others
+            ),
             r=st.integers(1, 64),
             alpha=st.floats(0.1, 100),
             targets=NAMES,

@@ -57,7 +57,10 @@ def test_a_misspelt_target_is_answered_with_the_nearest(bert):
         Candidate(r=2, targets=("querry",)).counted(bert)
 
 
-@pytest.mark.parametrize("wrong", [{"r": 0}, {"r": 2, "sparsity": 1.0}, {"r": 2, "alpha": 0}])
+@pytest.mark.parametrize(
+    "wrong",
+    [{"r": 0}, {"r": 2, "sparsity": 1.0}, {"r": 2, "alpha": 0}, {"r": 2, "ranks": (("a", 3),)}],
+)
 def test_a_value_out_of_range_is_refused(wrong):
     with pytest.raises(ConfigError):
         Candidate(**wrong)
@@ -73,6 +76,15 @@ def test_a_value_out_of_range_is_refused(wrong):
 )
 def test_a_candidate_says_what_it_is(candidate, text):
     assert str(candidate) == text
+
+
+def test_all_linear_is_a_word_and_not_a_name():
+    assert Candidate(r=1, targets=("all-linear",)).config().target_modules == "all-linear"
+
+
+def test_further_settings_go_into_the_configuration():
+    config = Candidate(r=1, alpha=3).config(modules_to_save=["classifier"])
+    assert (config.r, config.lora_alpha, config.modules_to_save) == (1, 3, ("classifier",))
 
 
 def test_every_candidate_meets_the_same_seeds_and_folds():
