@@ -75,6 +75,16 @@ def test_the_numbers_of_an_allocation_agree(problem):
     assert found.threshold == pytest.approx(min(taken))
 
 
+@given(problems(equal_sizes=True), st.integers(0, 30), st.floats(0.1, 10))
+def test_with_equal_sizes_a_larger_budget_keeps_all_that_a_smaller_did(problem, more, unit):
+    importance, sizes, budget = problem
+    small = allocate(importance, sizes, budget=budget)
+    scaled = {path: unit * s for path, s in importance.items()}  # its unit does not matter
+    large = allocate(scaled, sizes, budget=budget + more)
+    assert all(small.ranks[path] <= large.ranks[path] for path in sizes)
+    assert small.kept <= large.kept + 1e-12
+
+
 def test_one_threshold_holds_in_all_layers():
     importance = {"a": np.array([9.0, 4.0, 0.1]), "b": np.array([3.0, 2.0]), "c": np.array([0.5])}
     found = allocate(importance, dict.fromkeys("abc", 10), budget=45)

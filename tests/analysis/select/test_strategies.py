@@ -96,6 +96,23 @@ def test_the_last_round_has_all_epochs_and_something_to_choose_from(n, epochs, e
     assert epochs < eta ** len(rounds) or -(-n // eta ** len(rounds)) < 2
 
 
+@given(k=st.integers(1, 4), spare=st.integers(0, 2), eta=st.integers(2, 3), seeds=st.integers(1, 2))
+def test_where_everything_divides_each_round_of_halving_costs_the_same(k, spare, eta, seeds):
+    n, R = 2 * eta**k, eta ** (k + spare)  # the last round has two candidates
+    grid = [Candidate(r=r, n_parameters=r) for r in range(1, n + 1)]
+    strategy = successive_halving(grid, epochs=R, seeds=range(seeds), eta=eta)
+    rounds = asked(strategy, lambda t: t.candidate.r)
+    costs = [len(ranks) * epochs for ranks, epochs in rounds]
+    assert costs == [seeds * n * R // eta**k] * (k + 1)  # n R (K + 1) / ηᴷ in all
+
+
+@pytest.mark.parametrize("none", [{"epochs": 0}, {"seeds": []}, {"n_folds": 0}])
+@pytest.mark.parametrize("strategy", [sweep, successive_halving])
+def test_a_search_of_nothing_is_refused(grid, search, saturating, strategy, none):
+    with pytest.raises(ConfigError, match="at least one of each"):
+        search(strategy(grid, **({"epochs": 1, "seeds": [0]} | none)), saturating)
+
+
 def test_halving_by_one_is_refused(grid, search, saturating):
     with pytest.raises(ConfigError, match="eta is 1"):
         search(successive_halving(grid, epochs=4, seeds=[0], eta=1), saturating)

@@ -1,15 +1,17 @@
 import math
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from minilora.analysis.select import pareto_front, recommend, summarise
+from minilora.analysis.select import Candidate, Summary, pareto_front, recommend, summarise
 from minilora.errors import NumericError
 
 
 def test_scores_are_gathered_by_candidate_the_smallest_first(result):
-    large, small = summarise([result(0.5, 8), result(0.2, 1), result(0.7, 8, seed=1)])
-    assert (large.candidate.r, large.scores) == (1, (0.2,))
-    assert (small.candidate.r, small.scores) == (8, (0.5, 0.7))
+    small, large = summarise([result(0.5, 8), result(0.2, 1), result(0.7, 8, seed=1)])
+    assert (small.candidate.r, small.scores) == (1, (0.2,))
+    assert (large.candidate.r, large.scores) == (8, (0.5, 0.7))
 
 
 def test_mean_deviation_and_error_are_the_textbook_s(result):
@@ -39,6 +41,47 @@ def test_the_front_leaves_out_what_something_smaller_does_as_well(result):
     scores = {1: 0.3, 2: 0.6, 4: 0.6, 8: 0.5, 16: 0.7, 32: None}
     front = pareto_front(summarise([result(s, r) for r, s in scores.items()]))
     assert [summary.candidate.r for summary in front] == [1, 2, 16]
+
+
+SUMMARIES = st.lists(
+    st.builds(
+        lambda r, scores, errors: Summary(
+            candidate=Candidate(r=r, n_parameters=8 * r), epochs=1, scores=scores, errors=errors
+        ),
+        st.integers(1, 9),
+        st.lists(st.sampled_from([0.1, 0.2, 0.3, 0.4]), max_size=3).map(tuple),
+        st.lists(st.just("ValueError: no"), max_size=1).map(tuple),
+    ),
+    max_size=7,
+    unique_by=lambda summary: summary.candidate,
+)
+
+
+def beats(one, other):
+    """Whether ``one`` is as good in score and in size, and better in one of them."""
+    mine, its = ((s.mean, -s.candidate.n_parameters) for s in (one, other))
+    return mine != its and all(a >= b for a, b in zip(mine, its, strict=True))
+
+
+@given(SUMMARIES)
+def test_the_front_is_all_that_nothing_beats(summaries):
+    scored = [summary for summary in summaries if summary.scores]
+    expected = [one for one in scored if not any(beats(other, one) for other in scored)]
+    expected.sort(key=lambda summary: summary.candidate.n_parameters)
+    assert pareto_front(summaries) == expected
+
+
+@given(SUMMARIES.filter(lambda summaries: any(s.scores and not s.errors for s in summaries)))
+def test_what_is_recommended_is_on_the_front_of_what_never_failed(summaries):
+    complete = [s for s in summaries if s.scores and not s.errors]
+    found = recommend(summaries)
+    assert found.best.mean == max(s.mean for s in complete)
+    assert found.best.mean - found.chosen.mean <= (found.best.se or 0) + 1e-12
+    smaller = [
+        s for s in complete if s.candidate.n_parameters < found.chosen.candidate.n_parameters
+    ]
+    assert all(s.mean < found.best.mean - (found.best.se or 0) for s in smaller)
+    assert found.chosen in pareto_front(complete)
 
 
 def trials(result, **scores_of):
@@ -100,6 +143,11 @@ def test_what_failed_sometimes_is_better_than_nothing(result):
 def test_what_was_dropped_early_is_not_compared_with_what_was_trained_in_full(result):
     results = [result(0.9, 1, epochs=1), result(0.5, 2, epochs=4), result(0.6, 4, epochs=4)]
     assert recommend(summarise(results)).chosen.candidate.r == 4
+
+
+def test_a_search_without_results_is_said():
+    with pytest.raises(NumericError, match="none of 0 trials has a score"):
+        recommend([])
 
 
 def test_when_everything_failed_the_first_reason_is_given(result):
