@@ -87,15 +87,13 @@ class Job:
     @property
     def n_steps(self) -> int:
         """Optimiser steps in all, if patience does not end the run before."""
-        per_step = self.settings.batch_size * self.settings.accumulate
-        return self.settings.epochs * -(-len(self.data["train"]) // per_step)
+        return self.settings.epochs * -(-len(self.data["train"]) // self.settings.batch_size)
 
     def plan_line(self) -> str:
         """One line for people: how training will go."""
         s = self.settings
-        batch = f"{s.batch_size}" + (f" x {s.accumulate}" if s.accumulate > 1 else "")
         return (
-            f"{count(self.n_steps, 'step')}: {count(s.epochs, 'epoch')}, batch {batch}, "
+            f"{count(self.n_steps, 'step')}: {count(s.epochs, 'epoch')}, batch {s.batch_size}, "
             f"{s.optimizer}, learning rate {s.lr:g} ({s.schedule}, warm-up {s.warmup_ratio:.0%}), "
             f"{count(self.options.threads, 'thread')}"
         )

@@ -20,7 +20,7 @@ OF_METHODS = {
 }
 """Options that are for some methods only."""
 RECIPE = (
-    *("dropout", "batch_size", "accumulate", "lr", "optimizer", "weight_decay", "schedule"),
+    *("dropout", "batch_size", "chunk_tokens", "lr", "optimizer", "weight_decay", "schedule"),
     *("warmup", "clip", "label_smoothing", "max_length", "seed"),
 )
 """What all trials of a search have in common, besides the data; epochs may differ."""

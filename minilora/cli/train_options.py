@@ -40,7 +40,7 @@ class TrainOptions:
     targets: list[str] = field(default_factory=lambda: ["query", "value"])
     epochs: int = TrainSettings.epochs
     batch_size: int = TrainSettings.batch_size
-    accumulate: int = TrainSettings.accumulate
+    chunk_tokens: int = TrainSettings.chunk_tokens
     lr: float
     optimizer: str = TrainSettings.optimizer
     weight_decay: float = TrainSettings.weight_decay
@@ -70,7 +70,7 @@ class TrainOptions:
         return TrainSettings(
             epochs=self.epochs,
             batch_size=self.batch_size,
-            accumulate=self.accumulate,
+            chunk_tokens=self.chunk_tokens,
             optimizer=self.optimizer,
             lr=self.lr,
             weight_decay=self.weight_decay,

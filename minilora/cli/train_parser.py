@@ -84,8 +84,9 @@ def add_training_options(parser: Parser, *, without: Collection[str] = ()) -> No
     """Add the options of `TrainOptions` that say how a model is trained, but those ``without``."""
     add = _adder(parser, "how it is trained", without)
     add("epochs", whole_number, "N", "passes over the training data")
-    add("batch_size", whole_number, "N", "texts at a time")
-    add("accumulate", whole_number, "N", "batches a step")
+    add("batch_size", whole_number, "N", "texts a step; memory does not grow with them")
+    text = "word pieces a thread works on at a time, which bounds memory"
+    add("chunk_tokens", whole_number, "N", text)
     add("lr", number, "X", "highest learning rate (default: by method, see below)")
     add("optimizer", one_of(*OPTIMIZERS), _choices(OPTIMIZERS), "how a step follows from gradients")
     add("weight_decay", number, "X", "pull towards 0, not of biases and layer norms")

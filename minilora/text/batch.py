@@ -7,6 +7,7 @@ attention works on (T, D) matrices and never asks where a sequence ends.
 from __future__ import annotations
 
 import heapq
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -152,6 +153,26 @@ class Batch:
             members[shard].append(int(i))
             heapq.heapreplace(loads, (load + float(cost[i]), shard))
         return [np.sort(np.array(indices, np.int64)) for indices in members]
+
+    def chunk_indices(self, n_tokens: int) -> list[Array]:
+        """Which sequences to take at a time so that never more than ``n_tokens`` tokens are held.
+
+        About as few chunks as that takes, about equally long, as `shard_indices` cuts them. A
+        sequence longer than ``n_tokens`` is a chunk of its own.
+        """
+        if n_tokens < 1:
+            raise ShapeError(
+                f"Batch.chunk_indices: cannot cut a batch into chunks of {n_tokens} tokens; "
+                "1 or more."
+            )
+        lengths = self.lengths
+        least = math.ceil(np.minimum(lengths, n_tokens).sum() / n_tokens)
+        attempts = (self.shard_indices(n) for n in range(least, self.n_sequences + 1))
+        return next(
+            chunks
+            for chunks in attempts
+            if all(len(chunk) == 1 or lengths[chunk].sum() <= n_tokens for chunk in chunks)
+        )
 
 
 def _offsets(lengths: Sequence[int] | Array) -> Array:

@@ -1,9 +1,11 @@
 """Threads go by sequences: a packed batch is cut into shards that run side by side.
 
-Every shard is a forward (and backward) pass of its own in a Python thread of its own, over the same
-parameters. That works because NumPy, BLAS and our kernels release the GIL, and because each thread
-has its own tape. BLAS gets one thread meanwhile: two kinds of threads on the same cores only wait
-for each other.
+Every shard has a Python thread of its own, over the same parameters. That works because NumPy, BLAS
+and our kernels release the GIL, and because each thread has its own tape. BLAS gets one thread
+meanwhile: two kinds of threads on the same cores only wait for each other.
+
+A thread takes its shard chunk by chunk, each a forward (and backward) pass of whole sequences. So
+what is held at a time is bounded by the size of a chunk, not of the batch.
 """
 
 from __future__ import annotations
@@ -25,6 +27,9 @@ T = TypeVar("T")
 
 VARIABLE = "MINILORA_THREADS"
 
+CHUNK_TOKENS = 256
+"""How many tokens a thread works on at a time unless told otherwise."""
+
 
 def thread_count(threads: int | None = None) -> int:
     """How many threads to use: ``threads``, else MINILORA_THREADS, else the cores we may run on.
@@ -45,22 +50,47 @@ def thread_count(threads: int | None = None) -> int:
     return int(given)
 
 
+def cut(batch: Batch, threads: int, chunk_tokens: int) -> list[list[Array]]:
+    """For each thread the chunks of its shard: which sequences of ``batch`` each of them holds."""
+    shards = batch.shard_indices(threads)
+    return [
+        [shard[chunk] for chunk in batch.select(shard).chunk_indices(chunk_tokens)]
+        for shard in shards
+    ]
+
+
 def map_shards(
-    f: Callable[[Batch], T], batch: Batch, *, threads: int | None = None
+    f: Callable[[Batch], T],
+    batch: Batch,
+    *,
+    threads: int | None = None,
+    chunk_tokens: int = CHUNK_TOKENS,
 ) -> list[tuple[Array, T]]:
-    """Apply ``f`` to shards of ``batch`` side by side, recording nothing: for inference.
+    """Apply ``f`` to the chunks of ``batch``'s shards, recording nothing: for inference.
+
+    Parameters
+    ----------
+    f
+        What to compute of a few sequences.
+    batch
+        N sequences.
+    threads
+        Shards that run side by side (default: MINILORA_THREADS, else all cores).
+    chunk_tokens
+        See `minilora.train.train_step`.
 
     Returns
     -------
-    For each shard which sequences of the batch it held (n,), in rising order, and ``f(shard)``.
+    For each chunk which sequences of the batch it held (n,), in rising order, and ``f(chunk)``.
     """
 
-    def task(indices: Array) -> tuple[Array, T]:
+    def task(chunks: list[Array]) -> list[tuple[Array, T]]:
         with no_grad():  # per thread, so it belongs in here
-            return indices, f(batch.select(indices))
+            return [(indices, f(batch.select(indices))) for indices in chunks]
 
-    indices = batch.shard_indices(thread_count(threads))
-    return side_by_side([functools.partial(task, some) for some in indices])
+    shards = cut(batch, thread_count(threads), chunk_tokens)
+    results = side_by_side([functools.partial(task, chunks) for chunks in shards])
+    return [result for of_shard in results for result in of_shard]
 
 
 def side_by_side(tasks: Sequence[Callable[[], T]]) -> list[T]:

@@ -23,8 +23,7 @@ class Plan:
 
     def __init__(self, data: Dataset, settings: TrainSettings) -> None:
         self.data, self.settings = data, settings
-        self.sequences_per_step = settings.batch_size * settings.accumulate
-        self.steps_per_epoch = math.ceil(len(data) / self.sequences_per_step)
+        self.steps_per_epoch = math.ceil(len(data) / settings.batch_size)
         self.n_steps = settings.epochs * self.steps_per_epoch
         self.warmup = math.ceil(settings.warmup_ratio * self.n_steps)
         self._epoch, self._order = -1, list[Array]()  # of the epoch asked for last
@@ -34,7 +33,7 @@ class Plan:
         epoch, position = divmod(step, self.steps_per_epoch)
         if epoch != self._epoch:
             rng = np.random.default_rng([self.settings.seed, ORDER, epoch])
-            self._order = self.data.batches(self.sequences_per_step, rng=rng)
+            self._order = self.data.batches(self.settings.batch_size, rng=rng)
             self._epoch = epoch
         return self.data.batch(self._order[position])
 

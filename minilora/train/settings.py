@@ -8,6 +8,7 @@ from typing import Any
 from minilora.nn import Module
 from minilora.train.checks import check_betas, check_known, check_range, check_whole
 from minilora.train.optim import OPTIMIZERS, SGD, AdamW, Optimizer, decay_groups
+from minilora.train.parallel import CHUNK_TOKENS
 from minilora.train.schedule import SCHEDULES
 
 
@@ -20,9 +21,9 @@ class TrainSettings:
     epochs
         Passes over the training data.
     batch_size
-        Sequences per forward pass, all threads together.
-    accumulate
-        Forward passes per optimiser step: a step sees ``batch_size * accumulate`` sequences.
+        Sequences per optimiser step, as many as wanted: memory does not grow with them.
+    chunk_tokens
+        Tokens each thread works on at a time, which bounds memory; see `minilora.train.train_step`.
     optimizer
         ``"adamw"`` or ``"sgd"``.
     lr
@@ -61,7 +62,7 @@ class TrainSettings:
 
     epochs: int = 3
     batch_size: int = 16
-    accumulate: int = 1
+    chunk_tokens: int = CHUNK_TOKENS
     optimizer: str = "adamw"
     lr: float = 5e-4
     weight_decay: float = 0.01
@@ -80,7 +81,7 @@ class TrainSettings:
     threads: int | None = None
 
     def __post_init__(self) -> None:
-        for name, least in {"epochs": 1, "batch_size": 1, "accumulate": 1, "seed": 0}.items():
+        for name, least in {"epochs": 1, "batch_size": 1, "chunk_tokens": 1, "seed": 0}.items():
             check_whole("TrainSettings", name, getattr(self, name), least=least)
         for name in ("eval_every", "patience", "threads"):
             if getattr(self, name) is not None:

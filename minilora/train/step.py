@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,9 +16,10 @@ from minilora.nn import draw_seed, training
 from minilora.text import Batch
 from minilora.train.diverge import first_non_finite
 from minilora.train.optim import Optimizer, clip_grad_norm_
-from minilora.train.parallel import side_by_side, thread_count
+from minilora.train.parallel import CHUNK_TOKENS, cut, side_by_side, thread_count
 
 Gradients = dict[Tensor, Array]
+Forward = Callable[[], Tensor]
 
 ADVICE = "Lower the learning rate, warm up longer or clip gradients harder."
 
@@ -31,7 +32,7 @@ def train_step(
     threads: int | None = None,
     rng: Rng | None = None,
     clip: float | None = None,
-    micro_batches: int = 1,
+    chunk_tokens: int = CHUNK_TOKENS,
     label_smoothing: float = 0.0,
 ) -> float:
     """Take one optimiser step on the mean loss of ``batch``; leaves no gradients behind.
@@ -49,11 +50,14 @@ def train_step(
         the result by rounding only (and which entries dropout drops); the same number always gives
         the same bits.
     rng
-        Where dropout draws its seeds from; None: no dropout.
+        Where dropout draws its seeds from, one a chunk; None: no dropout. What is dropped follows
+        from ``rng``, the batch, ``threads`` and ``chunk_tokens``, from nothing else.
     clip
         Largest norm of all gradients together; None: no limit.
-    micro_batches
-        Into how many parts to cut the batch, one after the other, so as to need less memory.
+    chunk_tokens
+        How many tokens each thread works on at a time, in whole sequences: activations are held for
+        so many (or for one sequence, if that is longer) however large the batch is. Like
+        ``threads`` it changes the result by rounding only.
     label_smoothing
         See `minilora.ops.cross_entropy`.
 
@@ -76,7 +80,7 @@ def train_step(
             batch,
             threads=threads,
             rng=rng,
-            micro_batches=micro_batches,
+            chunk_tokens=chunk_tokens,
             label_smoothing=label_smoothing,
         )
         with np.errstate(over="ignore", invalid="ignore"):  # we look at the results instead
@@ -94,13 +98,14 @@ def loss_and_gradients(
     *,
     threads: int | None = None,
     rng: Rng | None = None,
-    micro_batches: int = 1,
+    chunk_tokens: int = CHUNK_TOKENS,
     label_smoothing: float = 0.0,
 ) -> tuple[float, Gradients]:
-    """Mean loss of ``batch`` and its gradients, computed shard by shard, added in a fixed order.
+    """Mean loss of ``batch`` and its gradients, computed chunk by chunk, added in a fixed order.
 
-    loss = Σ_shards (Σ cross-entropies in the shard) / (targets in the batch), so the gradients of
-    shards and micro-batches add up to those of the whole batch. Parameters as for `train_step`.
+    loss = Σ_chunks (Σ cross-entropies in the chunk) / (targets in the batch), so the gradients of
+    chunks add up to those of the whole batch: first those of a shard, in its thread, then those of
+    the shards. Parameters as for `train_step`.
 
     Returns
     -------
@@ -113,22 +118,26 @@ def loss_and_gradients(
     DivergenceError
         The loss is NaN or infinite; names the module it first appears in.
     """
-    n_targets, threads = max(1, batch.n_targets), thread_count(threads)
+    n_targets = max(1, batch.n_targets)
+
+    def prepared(chunk: Array) -> Forward:
+        seed = None if rng is None else draw_seed(rng)
+        part = batch.select(chunk)
+        return functools.partial(_forward, model, part, seed, n_targets, label_smoothing)
+
+    shards = [
+        [prepared(chunk) for chunk in chunks]
+        for chunks in cut(batch, thread_count(threads), chunk_tokens)
+    ]
+    results = side_by_side([functools.partial(_there_and_back, shard) for shard in shards])
     total, sums = 0.0, Gradients()
-    for part in batch.shards(micro_batches):
-        shards = part.shards(threads)
-        seeds = [None if rng is None else draw_seed(rng) for _ in shards]
-        passes = [
-            functools.partial(_forward, model, shard, seed, n_targets, label_smoothing)
-            for shard, seed in zip(shards, seeds, strict=True)
-        ]
-        results = side_by_side([functools.partial(_there_and_back, forward) for forward in passes])
-        for forward, (loss, grads) in zip(passes, results, strict=True):
+    for shard, (losses, grads) in zip(shards, results, strict=True):
+        for forward, loss in zip(shard, losses, strict=True):
             if not math.isfinite(loss):
                 first = first_non_finite(model, forward) or "the loss itself"
                 raise DivergenceError(f"the loss is {loss}, first seen in {first}. {ADVICE}")
             total += loss
-            _add(sums, grads)
+        _add(sums, grads)
     return total, sums
 
 
@@ -155,10 +164,15 @@ def _forward(
         return loss
 
 
-def _there_and_back(forward: Callable[[], Tensor]) -> tuple[float, Gradients]:
+def _there_and_back(forwards: Sequence[Forward]) -> tuple[list[float], Gradients]:
+    """The losses of a shard's chunks, and the sum of their gradients."""
+    losses, sums = [], Gradients()
     with np.errstate(over="ignore", invalid="ignore"):  # this thread's own
-        loss = forward()
-        return loss.item(), gradients(loss)
+        for forward in forwards:
+            loss = forward()
+            losses.append(loss.item())
+            gradients(loss, into=sums)
+    return losses, sums
 
 
 def _add(sums: Gradients, grads: Gradients) -> None:
@@ -166,7 +180,7 @@ def _add(sums: Gradients, grads: Gradients) -> None:
         if p in sums:
             sums[p] += grad
         else:
-            sums[p] = grad.copy()  # it may be borrowed, and we are about to write into it
+            sums[p] = grad  # ours: see gradients
 
 
 def _non_finite(arrays: dict[str, Array]) -> str | None:

@@ -79,7 +79,7 @@ class Trainer:
                 threads=self.threads,
                 rng=self.plan.dropout_rng(i),
                 clip=settings.clip,
-                micro_batches=settings.accumulate,
+                chunk_tokens=settings.chunk_tokens,
                 label_smoothing=settings.label_smoothing,
             )
             epoch = (i + 1) / self.plan.steps_per_epoch

@@ -48,7 +48,7 @@ OPTIONS = {
     "a rank without adapters": (["--method", "full", "--r", "8"], ["--r", "full"]),
     "no epochs": (["--epochs", "0"], "epochs is 0"),
     "an empty batch": (["--batch-size", "0"], "batch_size is 0"),
-    "a negative accumulation": (["--accumulate", "-2"], "accumulate is -2"),
+    "a negative chunk": (["--chunk-tokens", "-2"], "chunk_tokens is -2"),
     "a learning rate of 0": (["--lr", "0"], "lr is 0.0"),
     "a negative learning rate": (["--lr", "-1"], "lr is -1.0"),
     "a learning rate NaN": (["--lr", "nan"], "lr is nan"),

@@ -124,6 +124,41 @@ def test_long_sequences_weigh_more_than_their_tokens():
     assert [shard.lengths.tolist() for shard in batch.shards(2)] == [[512], [256, 256, 256]]
 
 
+@given(LENGTHS, st.integers(1, 100))
+def test_every_sequence_is_in_one_chunk_in_the_order_it_had(lengths, n_tokens):
+    chunks = packed(lengths, per_token=True).chunk_indices(n_tokens)
+    assert sorted(i for chunk in chunks for i in chunk) == list(range(len(lengths)))
+    assert all((np.diff(chunk) > 0).all() for chunk in chunks)
+
+
+@given(LENGTHS, st.integers(1, 100))
+def test_only_a_sequence_that_is_longer_makes_a_chunk_too_long(lengths, n_tokens):
+    batch = packed(lengths, per_token=True)
+    for chunk in batch.chunk_indices(n_tokens):
+        assert len(chunk) == 1 or batch.lengths[chunk].sum() <= n_tokens
+
+
+def test_a_chunk_holds_as_much_as_it_may():
+    batch = packed([10, 10, 10, 10], per_token=True)
+    sizes = {n: [len(chunk) for chunk in batch.chunk_indices(n)] for n in (9, 10, 20, 39, 40)}
+    assert sizes == {9: [1] * 4, 10: [1] * 4, 20: [2, 2], 39: [2, 2], 40: [4]}
+
+
+def test_chunks_are_about_equally_long():
+    batch = packed([30, 30, 5, 5, 5, 5], per_token=True)
+    assert [batch.lengths[c].sum() for c in batch.chunk_indices(70)] == [40, 40]
+
+
+def test_a_long_sequence_does_not_cut_the_others_smaller():
+    batch = packed([400, *[10] * 10], per_token=True)
+    assert sorted(batch.lengths[c].sum() for c in batch.chunk_indices(100)) == [100, 400]
+
+
+def test_a_chunk_of_no_tokens_is_refused():
+    with pytest.raises(ShapeError, match="chunks of 0 tokens"):
+        packed([2], per_token=True).chunk_indices(0)
+
+
 @pytest.mark.parametrize(
     ("labels", "message"),
     [

@@ -55,11 +55,12 @@ def test_the_learning_rate_follows_the_schedule(tagger, ner_data):
     assert history.steps[0].lr == 0.0
 
 
-def test_accumulating_takes_the_steps_of_a_larger_batch(ner_data, tagger):
+def test_chunks_take_the_same_steps(ner_data, tagger):
     models = []
-    for sizes in ({"batch_size": 8}, {"batch_size": 4, "accumulate": 2}):
+    for chunk_tokens in (10_000, 8):
         model = tagger(np.float64)
-        history = fit(model, ner_data(18, 1), None, changed(**sizes, warmup_ratio=0.0))
+        settings = changed(batch_size=8, chunk_tokens=chunk_tokens, warmup_ratio=0.0)
+        history = fit(model, ner_data(18, 1), None, settings)
         assert len(history.steps) == 2 * 3
         models.append(model.state_dict())
     for name, array in models[0].items():

@@ -13,7 +13,7 @@ from minilora.autograd import Tensor
 from minilora.errors import ConfigError
 from minilora.text import Batch
 from minilora.train import map_shards, thread_count
-from minilora.train.parallel import VARIABLE, side_by_side
+from minilora.train.parallel import CHUNK_TOKENS, VARIABLE, side_by_side
 
 
 def blas_threads():
@@ -161,12 +161,27 @@ def test_a_forked_child_can_use_threads_of_its_own():
 
 
 @pytest.mark.parametrize("threads", [1, 2, 4, 50])
-def test_shards_cover_the_batch_once(batch, threads):
-    parts = map_shards(lambda shard: shard.input_ids, batch, threads=threads)
-    assert len(parts) == min(threads, batch.n_sequences)
+@pytest.mark.parametrize("chunk_tokens", [1, 16, CHUNK_TOKENS])
+def test_chunks_cover_the_batch_once(batch, threads, chunk_tokens):
+    parts = map_shards(
+        lambda chunk: chunk.input_ids, batch, threads=threads, chunk_tokens=chunk_tokens
+    )
+    assert len(parts) >= min(threads, batch.n_sequences)
     assert sorted(i for members, _ in parts for i in members) == list(range(batch.n_sequences))
     for members, ids in parts:
         np.testing.assert_array_equal(ids, batch.select(members).input_ids)
+        assert len(members) == 1 or len(ids) <= chunk_tokens
+
+
+def test_every_thread_has_chunks_of_one_shard(batch):
+    def where(chunk):
+        return threading.get_ident()
+
+    shards = batch.shard_indices(2)
+    parts = map_shards(where, batch, threads=2, chunk_tokens=16)
+    for shard in shards:
+        assert len({thread for members, thread in parts if set(members) <= set(shard)}) == 1
+    assert len({thread for _, thread in parts}) == 2
 
 
 def test_shards_are_not_recorded(batch):

@@ -5,7 +5,7 @@ import numpy as np
 from minilora.train import TrainSettings
 from minilora.train.plan import Plan
 
-SETTINGS = TrainSettings(epochs=3, batch_size=4, accumulate=2)
+SETTINGS = TrainSettings(epochs=3, batch_size=8)
 
 
 def test_a_step_has_its_batch_whichever_steps_were_asked_for_before(ner_data):

@@ -21,7 +21,7 @@ from minilora.io.run import RunFolder
 from minilora.train import TrainerState, TrainSettings, fit
 
 SETTINGS = TrainSettings(
-    epochs=3, batch_size=3, accumulate=2, lr=1e-2, eval_every=2, threads=2, label_smoothing=0.1
+    epochs=3, batch_size=6, chunk_tokens=20, lr=1e-2, eval_every=2, threads=2, label_smoothing=0.1
 )
 N_TRAIN, N_DEV = 20, 6  # 4 steps an epoch
 

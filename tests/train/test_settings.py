@@ -14,7 +14,7 @@ from minilora.train import SGD, AdamW, TrainSettings
         ({"epochs": 2.5}, "epochs is 2.5; expected a whole number"),
         ({"epochs": True}, "epochs is True"),
         ({"batch_size": -4}, "batch_size is -4"),
-        ({"accumulate": 0}, "accumulate is 0"),
+        ({"chunk_tokens": 0}, "chunk_tokens is 0"),
         ({"eval_every": 0}, "eval_every is 0"),
         ({"patience": 0}, "patience is 0"),
         ({"threads": 0}, "threads is 0"),

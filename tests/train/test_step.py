@@ -1,4 +1,6 @@
 import math
+import threading
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -9,6 +11,7 @@ from minilora.text import Batch
 from minilora.train import SGD, AdamW, loss_and_gradients, train_step
 from minilora.train.diverge import first_non_finite
 
+WHOLE = 10**9  # chunk_tokens that no batch here reaches
 CLOSE = {np.float32: 1e-6, np.float64: 1e-12}
 
 
@@ -35,22 +38,55 @@ def assert_close(a, b, dtype):
         np.testing.assert_allclose(a[name], b[name], rtol=0, atol=CLOSE[dtype] * scale)
 
 
-@pytest.mark.parametrize("options", [{"threads": 2}, {"threads": 5}, {"threads": 100}])
-def test_sharded_is_unsharded(tagger, batch, dtype, options):
+@pytest.mark.parametrize("threads", [1, 2, 5, 100])
+@pytest.mark.parametrize("chunk_tokens", [WHOLE, 24, 1])
+def test_sharded_and_chunked_is_whole(tagger, batch, dtype, threads, chunk_tokens):
     model = tagger(dtype)
-    loss, grads = loss_and_gradients(model, batch, threads=1)
-    sharded_loss, sharded = loss_and_gradients(model, batch, **options)
-    assert math.isclose(loss, sharded_loss, rel_tol=CLOSE[dtype])
-    assert_close(named(model, grads), named(model, sharded), dtype)
-
-
-@pytest.mark.parametrize("micro_batches", [2, 4, 100])
-def test_micro_batches_add_up_to_the_batch(tagger, batch, dtype, micro_batches):
-    model = tagger(dtype)
-    loss, grads = loss_and_gradients(model, batch, threads=1)
-    parts_loss, parts = loss_and_gradients(model, batch, threads=1, micro_batches=micro_batches)
+    loss, grads = loss_and_gradients(model, batch, threads=1, chunk_tokens=WHOLE)
+    parts_loss, parts = loss_and_gradients(model, batch, threads=threads, chunk_tokens=chunk_tokens)
     assert math.isclose(loss, parts_loss, rel_tol=CLOSE[dtype])
     assert_close(named(model, grads), named(model, parts), dtype)
+
+
+def watch_chunks(model, monkeypatch):
+    """The batches that ``model`` is given from now on, with the thread that gave them."""
+    seen, loss = [], type(model).loss
+
+    def watched(self, batch, **options):
+        seen.append((threading.get_ident(), batch))
+        return loss(self, batch, **options)
+
+    monkeypatch.setattr(type(model), "loss", watched)
+    return seen
+
+
+def test_each_thread_takes_its_shard_chunk_by_chunk(tagger, batch, monkeypatch):
+    model = tagger()
+    seen = watch_chunks(model, monkeypatch)
+    loss_and_gradients(model, batch, threads=2, chunk_tokens=20)
+    assert all(part.n_tokens <= 20 for _, part in seen)
+    assert sum(part.n_sequences for _, part in seen) == batch.n_sequences
+    by_thread = [[p.n_tokens for t, p in seen if t == thread] for thread, _ in seen]
+    assert all(len(sizes) > 1 for sizes in by_thread)
+    assert len({thread for thread, _ in seen}) == 2
+
+
+def test_memory_is_bounded_by_the_chunk_and_not_by_the_batch(tagger, ner_data):
+    model = tagger()
+    model.freeze()
+    model.bert.encoder.layer[0].attention.self.query.weight.requires_grad_()
+
+    def peak(n_sequences, chunk_tokens):
+        batch = ner_data(n_sequences, 3).batch(range(n_sequences))
+        tracemalloc.start()
+        loss_and_gradients(model, batch, threads=1, chunk_tokens=chunk_tokens)
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        return peak
+
+    peak(20, WHOLE)  # what is made once
+    whole, chunked = (peak(200, n) - peak(20, n) for n in (WHOLE, 32))
+    assert chunked < whole / 20  # of 180 more sequences only their ids are held
 
 
 def test_the_loss_and_its_gradients_are_those_of_backward(tagger, batch):
@@ -74,13 +110,17 @@ def test_sequence_labels_shard_as_well(classifier, topic_data):
 
 
 @pytest.mark.parametrize("threads", [1, 2, 3])
-def test_the_same_number_of_threads_gives_the_same_bits(tagger, batch, threads):
+@pytest.mark.parametrize("chunk_tokens", [WHOLE, 16])
+def test_the_same_number_of_threads_gives_the_same_bits(tagger, batch, threads, chunk_tokens):
     results = []
     for _ in range(3):
         model = tagger(dropout=0.2)
         optimizer = AdamW([p for _, p in model.named_parameters()], lr=1e-2)
         rng = np.random.default_rng(5)
-        losses = [train_step(model, batch, optimizer, threads=threads, rng=rng) for _ in range(3)]
+        losses = [
+            train_step(model, batch, optimizer, threads=threads, rng=rng, chunk_tokens=chunk_tokens)
+            for _ in range(3)
+        ]
         results.append((losses, model.state_dict()))
     first_losses, first = results[0]
     for losses, parameters in results[1:]:
@@ -88,21 +128,23 @@ def test_the_same_number_of_threads_gives_the_same_bits(tagger, batch, threads):
         assert all(np.array_equal(parameters[name], first[name]) for name in first)
 
 
-def test_dropout_drops_only_with_random_numbers_and_differently_by_shard(tagger, batch):
+@pytest.mark.parametrize(
+    "cut", [{"threads": 2}, {"threads": 1, "chunk_tokens": 1}], ids=["shard", "chunk"]
+)
+def test_dropout_drops_only_with_random_numbers_and_differently_by(cut, tagger, batch):
     model = tagger(np.float64, dropout=0.3)
-    plain, _ = loss_and_gradients(model, batch, threads=2)
-    assert plain == loss_and_gradients(model, batch, threads=2)[0]
+    plain, _ = loss_and_gradients(model, batch, **cut)
+    assert plain == loss_and_gradients(model, batch, **cut)[0]
     twins = Batch.pack([encoding_of(batch, 0)] * 2, [batch.select([0]).labels] * 2)
     losses = {
-        loss_and_gradients(model, twins, threads=2, rng=np.random.default_rng(s))[0]
-        for s in range(4)
+        loss_and_gradients(model, twins, **cut, rng=np.random.default_rng(s))[0] for s in range(4)
     }
     assert len(losses) == 4
     half = twins.select([0])
     seed = int(np.random.default_rng(0).integers(1 << 63))
     with training(np.random.default_rng(seed)):
         same_in_both = model.loss(half).item()
-    both = loss_and_gradients(model, twins, threads=2, rng=np.random.default_rng(0))[0]
+    both = loss_and_gradients(model, twins, **cut, rng=np.random.default_rng(0))[0]
     assert not math.isclose(both, same_in_both, rel_tol=1e-6)
 
 
@@ -217,10 +259,10 @@ def test_a_gradient_that_overflows_is_named_and_changes_nothing(tagger, batch, m
     model = tagger()
     optimizer = SGD([p for _, p in model.named_parameters()], lr=0.1)
     before = {name: a.copy() for name, a in model.state_dict().items()}
-    module = "minilora.train.step"
+    module, weight = "minilora.train.step", model.classifier.weight
     monkeypatch.setattr(
         f"{module}.gradients",
-        lambda loss: {model.classifier.weight: np.full(model.classifier.weight.shape, np.inf)},
+        lambda loss, into: into.update({weight: np.full(weight.shape, np.inf)}),
     )
     with pytest.raises(DivergenceError, match=r"the gradient of classifier\.weight is not finite"):
         train_step(model, batch, optimizer, threads=2)
