@@ -37,6 +37,16 @@ def test_operators_do_what_numpy_does_and_can_be_walked_back(expression, value):
     gradcheck(expression, X)
 
 
+def test_gradients_of_scalars_are_arrays_however_many_meet():
+    x = Tensor(2.0, requires_grad=True)
+    (x * x * x * x).backward()
+    assert isinstance(x.grad, np.ndarray)
+    assert x.grad == 32.0
+    s = x * 1.0
+    (s + s + s + s).backward()
+    assert x.grad == 36.0
+
+
 def test_a_tensor_shows_the_array_it_was_given():
     x = Tensor(X)
     assert x.numpy() is X
