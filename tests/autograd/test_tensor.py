@@ -24,6 +24,8 @@ X = np.array([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])
         (lambda x: -x, -X),
         (lambda x: x @ x.transpose(), X @ X.T),
         (lambda x: x.transpose(1, 0), X.T),
+        (lambda x: x.transpose(-1, 0), X.T),
+        (lambda x: (x @ x.transpose()).transpose(-1, 0), X @ X.T),
         (lambda x: x.reshape(3, 2), X.reshape(3, 2)),
         (lambda x: x[1], X[1]),
         (lambda x: x.sum(), X.sum()),
