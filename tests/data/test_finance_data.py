@@ -91,7 +91,8 @@ def test_single_words_tell_as_little_of_the_label_as_the_readme_says():
 @pytest.mark.parametrize(
     "word",
     ["profit", "loss", "losses", "lost", "debt", "dividend", "record", "warning", "default",
-     "fraud", "fall", "rise", "rose", "dropped", "up", "down", "lower", "higher", "not", "no", "never"],
+     "fraud", "fall", "rise", "rose", "dropped", "up", "down", "lower", "higher", "not", "no",
+     "never"],
 )  # fmt: skip
 def test_words_that_sound_good_or_bad_occur_under_every_label(word):
     assert {label for label, text in all_rows(FINANCE) if word in words(text)} == LABELS
