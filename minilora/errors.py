@@ -19,7 +19,7 @@ class ShapeError(MiniLoraError, ValueError):
 
 
 class GraphError(MiniLoraError, RuntimeError):
-    """backward() on a graph that is not there (any more)."""
+    """A graph that is not there (any more) to walk back, or that would leave a Tensor out."""
 
 
 class TargetError(MiniLoraError, ValueError):

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from minilora import ops
 from minilora.autograd import Tensor, saved_bytes
-from minilora.errors import ConfigError, DataError, ShapeError
+from minilora.errors import ConfigError, DataError, GraphError, ShapeError
 
 
 def test_linear_without_bias_is_a_matrix_product(rng):
@@ -146,6 +146,12 @@ def test_a_frozen_weight_costs_no_memory(rng):
 def test_what_does_not_fit_is_named(call, error, says):
     with pytest.raises(error, match=says):
         call()
+
+
+def test_a_tensor_given_by_name_is_refused_for_it_would_get_no_gradient():
+    b = Tensor(np.zeros(4), requires_grad=True)
+    with pytest.raises(GraphError, match=r"linear: b is a Tensor given by name.*out 'b='"):
+        ops.linear(np.ones((2, 5)), np.ones((4, 5)), b=b)
 
 
 def attend(*, offsets=(0, 4), n_heads=2, k=None):
