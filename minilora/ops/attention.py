@@ -8,6 +8,7 @@ from minilora import kernels
 from minilora._types import Array, OpResult
 from minilora.autograd import op
 from minilora.errors import ShapeError
+from minilora.ops.dropout import check_probability
 
 
 @op
@@ -36,6 +37,7 @@ def attention(
     Dao et al. 2022, arXiv:2205.14135, §3.1 and appendix B.2.
     """
     _check(q, k, v, offsets, n_heads)
+    check_probability("attention: dropout_p", dropout_p)
     out, lse = kernels.attention(q, k, v, offsets, n_heads, dropout_p, seed)
     return out, lambda dy: kernels.attention_backward(
         dy, q, k, v, out, lse, offsets, n_heads, dropout_p, seed

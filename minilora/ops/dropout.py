@@ -19,6 +19,11 @@ def dropout(x: Array, *, p: float, seed: int) -> OpResult:
 
     Srivastava et al. 2014, JMLR 15, §10 (scaled while training).
     """
-    if not 0 <= p < 1:
-        raise ConfigError(f"dropout: p={p} must lie in [0, 1).")
+    check_probability("dropout: p", p)
     return kernels.dropout(x, p, seed), (lambda dy: kernels.dropout(dy, p, seed),)
+
+
+def check_probability(where: str, p: float) -> None:
+    """Raise ConfigError unless 0 <= p < 1."""
+    if not 0 <= p < 1:
+        raise ConfigError(f"{where} is {p}; a number from 0 to below 1 was expected.")

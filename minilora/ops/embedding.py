@@ -14,6 +14,11 @@ def embedding(ids: Array, weight: Array) -> OpResult:
 
     ids (T,) integers, weight (V, D)  ->  y (T, D);   dweight[i] = Σ dy_t over all t with ids_t = i
     """
+    if ids.ndim != 1 or ids.dtype.kind not in "iu":
+        raise ShapeError(
+            f"embedding: ids {ids.shape} of {ids.dtype} must be (T,) of integers; pack sequences "
+            "one after the other."
+        )
     V = weight.shape[0]
     if ids.size and not 0 <= ids.min() <= ids.max() < V:
         raise ShapeError(

@@ -10,6 +10,7 @@ from minilora import kernels
 from minilora._types import Array, OpResult
 from minilora.autograd import op
 from minilora.errors import ConfigError, DataError, ShapeError, did_you_mean
+from minilora.ops.dropout import check_probability
 
 
 @op
@@ -31,6 +32,7 @@ def cross_entropy(
     Label smoothing ε: Szegedy et al. 2015, arXiv:1512.00567, §7.
     """
     _check_targets(logits, targets, ignore_index)
+    check_probability("cross_entropy: label_smoothing", label_smoothing)
     loss, dlogits = kernels.cross_entropy(logits, targets, ignore_index, label_smoothing)
     if reduction == "sum":
         scale = 1.0

@@ -123,9 +123,11 @@ def test_a_frozen_weight_costs_no_memory(rng):
         (lambda: ops.linear(np.ones((2, 5)), np.ones((4, 4))), ShapeError, "takes 4"),
         (lambda: ops.layer_norm(np.ones((2, 5)), np.ones(4), np.ones(5)), ShapeError, "5 features"),
         (lambda: ops.gelu(np.ones(2), approximate="tahn"), ConfigError, "Did you mean 'tanh'"),
-        (lambda: ops.dropout(np.ones(2), p=1.0, seed=0), ConfigError, r"\[0, 1\)"),
+        (lambda: ops.dropout(np.ones(2), p=1.0, seed=0), ConfigError, "dropout: p is 1.0"),
         (lambda: ops.embedding(np.array([0, 9]), np.ones((3, 2))), ShapeError, "rows 0 to 2"),
         (lambda: ops.embedding(np.array([-1]), np.ones((3, 2))), ShapeError, "from -1"),
+        (lambda: ops.embedding(np.array([[1]]), np.ones((3, 2))), ShapeError, r"ids \(1, 1\)"),
+        (lambda: ops.embedding(np.array([1.0]), np.ones((3, 2))), ShapeError, "of float64"),
         (lambda: ops.matmul(np.ones((2, 3)), np.ones((2, 3))), ShapeError, "do not chain"),
         (lambda: ops.mse_loss(np.ones(2), np.ones(3)), ShapeError, "one shape"),
         (lambda: ops.concatenate(np.ones((2, 2)), np.ones((2, 3))), ShapeError, "along axis 0"),
@@ -137,6 +139,12 @@ def test_a_frozen_weight_costs_no_memory(rng):
             ConfigError,
             "Did you mean 'mean'",
         ),
+        (
+            lambda: ops.cross_entropy(np.ones((1, 3)), np.array([0]), label_smoothing=1.5),
+            ConfigError,
+            "label_smoothing is 1.5",
+        ),
+        (lambda: attend(dropout_p=-0.1), ConfigError, "attention: dropout_p is -0.1"),
         (lambda: attend(n_heads=3), ShapeError, "3 heads"),
         (lambda: attend(offsets=(0, 3)), ShapeError, "rise from 0 to T = 4"),
         (lambda: attend(offsets=(0, 5, 4)), ShapeError, "smallest step -1"),
@@ -154,6 +162,7 @@ def test_a_tensor_given_by_name_is_refused_for_it_would_get_no_gradient():
         ops.linear(np.ones((2, 5)), np.ones((4, 5)), b=b)
 
 
-def attend(*, offsets=(0, 4), n_heads=2, k=None):
+def attend(*, offsets=(0, 4), n_heads=2, k=None, **options):
     x = np.ones((4, 4))
-    return ops.attention(x, x if k is None else k, x, offsets=np.array(offsets), n_heads=n_heads)
+    k = x if k is None else k
+    return ops.attention(x, k, x, offsets=np.array(offsets), n_heads=n_heads, **options)
