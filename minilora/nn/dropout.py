@@ -13,9 +13,9 @@ from collections.abc import Iterator
 
 from minilora._types import Rng
 from minilora.autograd import Tensor
-from minilora.errors import ConfigError
 from minilora.nn.module import Module
 from minilora.ops import dropout
+from minilora.ops.dropout import check_probability
 
 
 class _Context(threading.local):
@@ -63,8 +63,7 @@ class Dropout(Module):
     """
 
     def __init__(self, p: float) -> None:
-        if not 0 <= p < 1:
-            raise ConfigError(f"Dropout: p is {p}; expected 0 <= p < 1; use 0 for no dropout.")
+        check_probability("Dropout: p", p)
         self.p = p
 
     def forward(self, x: Tensor) -> Tensor:

@@ -55,7 +55,7 @@ class LayerNorm(Module):
 
     weight g (D,), bias b (D,);   x (T, D) -> y (T, D)
 
-    Ba et al. 2016, arXiv:1607.06450, §3.1.
+    Ba et al. 2016, arXiv:1607.06450, §3.
     """
 
     def __init__(self, weight: Array | Parameter, bias: Array | Parameter, *, eps: float) -> None:
