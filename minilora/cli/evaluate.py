@@ -16,7 +16,7 @@ from minilora.train import evaluate
 
 EPILOG = """\
 examples:
-  minilora evaluate --base minilm --adapter runs/ner --data test.conll
+  minilora evaluate --adapter runs/ner --data test.conll
   minilora evaluate --adapter runs/merged --data test.tsv --json
 
 Entities are counted as seqeval counts them: right if type, first and last word are. Words that are
@@ -27,7 +27,7 @@ def run(words: Sequence[str]) -> int:
     """Print the scores of the model on the data that ``words`` name."""
     parser = Parser(
         "minilora evaluate",
-        usage="--base DIR --adapter DIR --data FILE [options]",
+        usage="--adapter DIR --data FILE [options]",
         description="Score a trained model on labelled data.",
         epilog=EPILOG,
     )

@@ -13,12 +13,14 @@ from minilora.analysis import Extracted, extract
 from minilora.cli.console import Console
 from minilora.cli.folders import new_folder
 from minilora.cli.layers import byte_count, natural, short_paths
-from minilora.cli.parser import Parser, names
+from minilora.cli.parser import BASES, Parser, names
 from minilora.cli.rank_options import add_rank_options, rank_rule, rule_words
 from minilora.cli.table import Cell, table
+from minilora.cli.trained import run_record
 from minilora.errors import CheckpointError
 from minilora.files import read_json
-from minilora.io import new_updates, write_updates
+from minilora.io import base_folder, new_updates, write_updates
+from minilora.io.base_model import TINY
 from minilora.io.peft import WEIGHTS_FILE
 from minilora.storage import open_checkpoint
 from minilora.text.counting import count
@@ -29,7 +31,7 @@ _SHOWN = 5
 
 EPILOG = """\
 examples:
-  minilora extract --base minilm --tuned models/ner --rank 8 --out runs/ner-r8
+  minilora extract --tuned runs/full --rank 8 --out runs/ner-r8
   minilora extract --base minilm --tuned models/ner --energy 0.9 --targets query,value --out lora
 
 The update of each layer is the best approximation of W_tuned - W of its rank, with alpha = r.
@@ -41,8 +43,10 @@ def run(words: Sequence[str]) -> int:
     options = _parser().parse(words)
     console = Console(as_json=options.json)
     rule, out = rank_rule(options), new_folder(options.out)
-    base, tuned = open_checkpoint(Path(options.base)), open_checkpoint(Path(options.tuned))
-    about = _about(Path(options.tuned))
+    tuned_folder = Path(options.tuned)
+    base_name = options.base or _base_of_run(tuned_folder, console)
+    base, tuned = open_checkpoint(base_folder(base_name)), open_checkpoint(tuned_folder)
+    about = _about(tuned_folder)
     found = extract(
         base,
         tuned,
@@ -59,7 +63,7 @@ def run(words: Sequence[str]) -> int:
         modules_to_save=found.modules_to_save,
         bias="all" if options.biases else "none",
         embeddings=found.embeddings,
-        base_model_name_or_path=options.base,
+        base_model_name_or_path=base_name,
         **about,
     )
     write_updates(out, adapter)
@@ -76,7 +80,7 @@ def run(words: Sequence[str]) -> int:
         console.note(_left_out(found.left_out))
     console.say(f"{WEIGHTS_FILE}: {byte_count(size)}, in {out}")
     if about["label_names"]:
-        folders = f"--base {shlex.quote(options.base)} --adapter {shlex.quote(str(out))}"
+        folders = f"--base {shlex.quote(base_name)} --adapter {shlex.quote(str(out))}"
         console.say(f"use it: minilora predict {folders} TEXT")
     console.finish(
         {
@@ -96,13 +100,17 @@ def run(words: Sequence[str]) -> int:
 def _parser() -> Parser:
     parser = Parser(
         "minilora extract",
-        usage="--base DIR --tuned DIR --out DIR (--rank N | --energy SHARE | ...) [options]",
+        usage="--tuned DIR --out DIR (--rank N | --energy SHARE | ...) [options]",
         description="Find the LoRA adapter that comes nearest to a full fine-tuning.",
         epilog=EPILOG,
     )
     models = parser.add_argument_group("models")
-    models.add_argument("--base", metavar="DIR", required=True, help="the model before fine-tuning")
-    models.add_argument("--tuned", metavar="DIR", required=True, help="the same model after it")
+    models.add_argument(
+        "--base",
+        metavar="NAME",
+        help=f"the model before it: {BASES} (default: as the run in --tuned says, else {TINY})",
+    )
+    models.add_argument("--tuned", metavar="DIR", required=True, help="the model after fine-tuning")
     models.add_argument(
         "--targets",
         type=names,
@@ -144,6 +152,14 @@ def _labels(path: Path, config: dict[str, Any]) -> list[str] | None:
         raise CheckpointError(
             f"{path}: id2label is {labels!r}; expected a name for each of 0, 1, 2, ..."
         ) from None
+
+
+def _base_of_run(tuned: Path, console: Console) -> str:
+    """The base that the record of a run names; without a record, the one that is shipped."""
+    recorded = run_record(tuned).get("settings", {}).get("base")
+    why = f"as the run in {tuned} says" if recorded else "which comes with minilora"
+    console.note(f"--base is {recorded or TINY}, {why}")
+    return recorded or TINY
 
 
 def _energy_kept(found: Extracted) -> float:

@@ -20,10 +20,11 @@ from minilora.analysis import (
 )
 from minilora.cli.console import Console
 from minilora.cli.layers import byte_count, natural, short_paths
-from minilora.cli.parser import Parser
+from minilora.cli.parser import BASES, Parser
 from minilora.cli.table import Cell, table
 from minilora.errors import ConfigError, OutputError
-from minilora.io import SavedUpdates, read_updates
+from minilora.io import SavedUpdates, base_folder, read_updates
+from minilora.io.base_model import TINY
 from minilora.storage import open_checkpoint, replacing
 from minilora.text.counting import count
 
@@ -47,8 +48,8 @@ _TERM_WIDTH = 11
 EPILOG = """\
 examples:
   minilora inspect runs/ner                        ranks and sizes; no model is needed
-  minilora inspect runs/ner --base minilm          and what it does to the model's weights
-  minilora inspect runs/ner --base minilm --report ner.html
+  minilora inspect runs/ner --base tiny            and what it does to the model's weights
+  minilora inspect runs/ner --base tiny --report ner.html
   minilora inspect runs/ner --compare runs/ner-seed-2
 
 Any LoRA that PEFT saved will do. A report is one page that needs no network, ner.html, and its main
@@ -96,13 +97,13 @@ def run(words: Sequence[str]) -> int:
 def _parser() -> Parser:
     parser = Parser(
         "minilora inspect",
-        usage="ADAPTER [--base DIR] [--compare ADAPTER2] [--report F.html] [--json]",
+        usage="ADAPTER [--base NAME] [--compare ADAPTER2] [--report F.html] [--json]",
         description="Show what a LoRA adapter learned: how many directions each layer uses, where, "
         "what they do to the base, and what a smaller rank would keep.",
         epilog=EPILOG,
     )
     parser.add_argument("adapter", metavar="ADAPTER", help="run folder or PEFT adapter")
-    parser.add_argument("--base", metavar="DIR", help="folder of the model it was trained on")
+    parser.add_argument("--base", metavar="NAME", help=f"the model it was trained on: {BASES}")
     parser.add_argument("--compare", metavar="ADAPTER2", help="another adapter of the same model")
     parser.add_argument("--report", metavar="F.html", help="write a page with figures")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead")
@@ -119,7 +120,7 @@ def _page_path(name: str) -> Path:
 
 
 def _inspect(options: argparse.Namespace, saved: SavedUpdates) -> AdapterReport:
-    base = None if options.base is None else open_checkpoint(Path(options.base))
+    base = None if options.base is None else open_checkpoint(base_folder(options.base))
     show = base is not None and not options.json and sys.stderr.isatty()
     with tqdm(total=len(saved.updates), leave=False, disable=not show, unit="layer") as bar:
 
@@ -198,7 +199,8 @@ def _say_what_a_base_adds(
 ) -> None:
     named = saved.content.get("base_model_name_or_path")
     if options.base is None and isinstance(named, str) and named:
-        console.note(f"--base with the folder of {named} shows what becomes of its weights")
+        base = named if named == TINY else f"with the folder of {named}"
+        console.note(f"--base {base} shows what becomes of its weights")
 
 
 def _write(

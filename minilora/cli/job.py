@@ -21,6 +21,7 @@ from minilora.cli.models import (
 from minilora.cli.splits import Splits, describe, read_splits
 from minilora.cli.train_options import PATHS, TrainOptions
 from minilora.errors import ConfigError
+from minilora.io import base_folder
 from minilora.nn import BertConfig, count_parameters
 from minilora.text import Dataset, encode_corpus
 from minilora.text.counting import count
@@ -52,12 +53,11 @@ class Job:
         """
         settings = options.train_settings()
         options.lora_config([])  # its settings are checked before any file is read
-        base = Path(options.base)
+        base = base_folder(options.base)
         config = BertConfig.from_json(base / "config.json")
         max_length = fitting_length(options.max_length, config)
         options = replace(options, max_length=max_length)
         tokenizer = read_tokenizer(base, config)
-        console.say(f"minilora train: {options.method}, {options.task}, seed {options.seed}")
 
         console.heading("data")
         splits = read_splits(
@@ -76,10 +76,11 @@ class Job:
                 console.note(f"{name}: {line}")
 
         console.heading("model")
-        model = _make_model(options, splits.labels, console)
+        model = _make_model(options, base, splits.labels, console)
         console.say(
-            f"{base}: {count(config.num_hidden_layers, 'layer')}, width {config.hidden_size}, "
-            f"{count(config.num_attention_heads, 'head')}, {config.vocab_size:,} word pieces",
+            f"{options.base}: {count(config.num_hidden_layers, 'layer')}, width "
+            f"{config.hidden_size}, {count(config.num_attention_heads, 'head')}, "
+            f"{config.vocab_size:,} word pieces",
             *parameter_lines(model),
         )
         return cls(options, settings, console, splits, data, model, weights_sha256(base))
@@ -136,9 +137,9 @@ def check_same_files(
             )
 
 
-def _make_model(options: TrainOptions, labels: Sequence[str], console: Console) -> Any:
+def _make_model(options: TrainOptions, base: Path, labels: Sequence[str], console: Console) -> Any:
     rng = np.random.default_rng(options.seed)
-    model, saved = load_base(options.task, options.base, labels, rng=rng, console=console)
+    model, saved = load_base(options.task, base, labels, rng=rng, console=console)
     prepare(model, options.method, config=options.lora_config(saved), rng=rng)
     return model
 

@@ -27,7 +27,7 @@ TOLERANCE = 1e-4
 
 EPILOG = """\
 examples:
-  minilora merge --base minilm --adapter runs/ner --out models/ner
+  minilora merge --adapter runs/ner --out models/ner
   minilora predict --adapter models/ner "Anna Vale works in Lund."
 
 The folder is one that transformers loads: AutoModelForTokenClassification.from_pretrained(...)."""
@@ -37,7 +37,7 @@ def run(words: Sequence[str]) -> int:
     """Write the merged model; 0 if it computes what the adapter did, else 1."""
     parser = Parser(
         "minilora merge",
-        usage="--base DIR --adapter DIR --out DIR [options]",
+        usage="--adapter DIR --out DIR [options]",
         description="Fold an adapter into its base, and write a plain Hugging Face folder.",
         epilog=EPILOG,
     )

@@ -27,7 +27,7 @@ SHORTEST = 3  # [CLS], a word piece, [SEP]
 
 
 def load_base(
-    task: Task, folder: str, labels: Sequence[str], *, rng: Rng, console: Console
+    task: Task, folder: Path, labels: Sequence[str], *, rng: Rng, console: Console
 ) -> tuple[Any, list[str]]:
     """Read a base model with a head for ``labels``; also, which of its modules are trained whole.
 

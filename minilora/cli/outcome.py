@@ -14,6 +14,7 @@ from minilora.cli.scores import MAIN_SCORE, headline
 from minilora.cli.table import table
 from minilora.cli.train_options import TrainOptions
 from minilora.io import save_adapter, save_pretrained
+from minilora.io.base_model import TINY
 from minilora.io.run import REPORT, RunFolder
 from minilora.nn import count_parameters
 from minilora.storage import replacing
@@ -50,7 +51,7 @@ class Outcome:
         """
         path, options = self.folder.path, self.job.options
         if options.method == "lora":
-            save_adapter(self.job.model, path)
+            save_adapter(self.job.model, path, base_model_name_or_path=options.base)
         else:
             for name in ("config.json", "model.safetensors"):
                 (path / name).unlink(missing_ok=True)  # of an attempt that was interrupted
@@ -98,8 +99,8 @@ class Outcome:
     def next_commands(self) -> list[str]:
         """Commands to copy."""
         options, out = self.job.options, shlex.quote(str(self.folder.path))
-        base = f"--base {shlex.quote(options.base)} "
-        model = f"{base if options.method == 'lora' else ''}--adapter {out}"
+        named = options.method == "lora" and options.base != TINY
+        model = f"{f'--base {shlex.quote(options.base)} ' if named else ''}--adapter {out}"
         example = "Anna Vale works in Lund." if options.task == "ner" else "some text of your own"
         data = shlex.quote(options.test or options.dev or options.train)
         lines = [

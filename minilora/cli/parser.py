@@ -12,6 +12,8 @@ from minilora.errors import ConfigError, did_you_mean
 
 T = TypeVar("T")
 SUPPRESS = argparse.SUPPRESS
+BASES = "tiny (comes with minilora), a Hugging Face folder, or org/model on the Hub"
+"""What ``--base`` may be (see `minilora.io.base_folder`)."""
 
 
 class Parser(argparse.ArgumentParser):

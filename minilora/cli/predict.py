@@ -19,10 +19,10 @@ from minilora.train import ClassPrediction, TagPrediction, predict
 
 EPILOG = """\
 examples:
-  minilora predict --base minilm --adapter runs/ner "Anna Vale works in Lund."
+  minilora predict --adapter runs/ner "Anna Vale works in Lund."
       [Anna Vale PER 0.98] works in [Lund LOC 0.91].
   minilora predict --adapter models/topics --input texts.txt
-  minilora predict --base minilm --adapter runs/ner --json < texts.txt
+  minilora predict --base minilm --adapter lora/ner --json < texts.txt
 
 Without TEXT and --input, texts are read from standard input, one a line. An --input that ends in
 .txt has one text a line; .conll, .tsv, .csv and .jsonl are read as for train, their labels unused.
@@ -35,7 +35,7 @@ def run(words: Sequence[str]) -> int:
     """Print what the model says of the texts that ``words`` name."""
     parser = Parser(
         "minilora predict",
-        usage="--base DIR --adapter DIR [options] [TEXT ...]",
+        usage="--adapter DIR [options] [TEXT ...]",
         description="Label texts with a trained model.",
         epilog=EPILOG,
     )
@@ -107,7 +107,8 @@ def bracketed(text: str, entities: Sequence[dict[str, Any]], names: Sequence[str
     parts, done = [], 0
     for entity in entities:
         style = COLOURS[kinds.index(entity["type"]) % len(COLOURS)]
-        inside = f"[{entity['text']} {entity['type']} {entity['score']:.2f}]"
+        score = f" {entity['score']:.2f}" if "score" in entity else ""
+        inside = f"[{entity['text']} {entity['type']}{score}]"
         parts += [text[done : entity["start"]], paint(inside, style)]
         done = entity["end"]
     return "".join([*parts, text[done:]])

@@ -29,7 +29,7 @@ from minilora.cli.select_trial import TrainingTrial, TrialData, update_of
 from minilora.cli.table import Cell, table
 from minilora.cli.trained import load
 from minilora.errors import ConfigError, TargetError, did_you_mean
-from minilora.io import read_adapter_info, read_updates
+from minilora.io import base_folder, read_adapter_info, read_updates
 from minilora.io.adapter_config import CONFIG_FILE
 from minilora.storage import read_checkpoint
 from minilora.text import Dataset
@@ -61,7 +61,7 @@ def read_spectra(
             "beside the base only"
         )
     found = extract(
-        read_checkpoint(Path(base)),
+        read_checkpoint(base_folder(base)),
         read_checkpoint(folder),
         RankRule("rank", _EVERYTHING),
         targets=None if list(targets) == [ALL_LINEAR] else targets or ("query", "value"),

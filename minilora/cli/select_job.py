@@ -76,8 +76,9 @@ class SearchJob:
         data = trials.read(console)
         console.say(*describe(data.splits), count(len(data.splits.labels), "label"))
         rng = np.random.default_rng(recipe.seed)
-        model, _ = load_base(recipe.task, recipe.base, data.splits.labels, rng=rng, console=console)
-        return cls(options, trials, data, model, weights_sha256(Path(recipe.base)), console)
+        base = Path(trials.base)
+        model, _ = load_base(recipe.task, base, data.splits.labels, rng=rng, console=console)
+        return cls(options, trials, data, model, weights_sha256(base), console)
 
     def sha256(self) -> dict[str, str]:
         """What identifies base and data."""

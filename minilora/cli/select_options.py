@@ -62,11 +62,11 @@ def complete(given: Mapping[str, Any], *, workers: int) -> SelectOptions:
     ConfigError
         An option that is missing, or out of its range.
     """
-    missing = [flag(name) for name in ("base", "task", "train") if name not in given]
+    missing = [flag(name) for name in ("task", "train") if name not in given]
     if missing:
         raise ConfigError(
-            f"minilora select-rank: {', '.join(missing)} missing; every new search needs --base, "
-            "--task, --train and --out; see minilora select-rank --help"
+            f"minilora select-rank: {', '.join(missing)} missing; every new search needs --task, "
+            "--train and --out; see minilora select-rank --help"
         )
     method = given.get("method", SelectOptions.method)
     check_method(given, method)

@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
-from minilora.cli.parser import SUPPRESS, Parser, list_of, names, number, one_of, whole_number
+from minilora.cli.parser import (
+    BASES,
+    SUPPRESS,
+    Parser,
+    list_of,
+    names,
+    number,
+    one_of,
+    whole_number,
+)
 from minilora.cli.select_options import METHODS
 from minilora.cli.train_parser import add_training_options
+from minilora.io.base_model import TINY
 
 EPILOG = """\
 methods:
@@ -17,11 +27,11 @@ methods:
              --adapter, beside one rank for all
 
 examples:
-  minilora select-rank --base minilm --task ner --train train.conll --dev dev.conll --out runs/rank
+  minilora select-rank --task ner --train train.conll --dev dev.conll --out runs/rank
   minilora select-rank --base minilm --task classify --train train.tsv --folds 5 --out runs/rank \\
       --method halving --ranks 1,2,4,8,16,32
   minilora select-rank --method spectrum --adapter runs/ner
-  minilora select-rank --base minilm --task ner --train train.conll --out runs/rank \\
+  minilora select-rank --task ner --train train.conll --out runs/rank \\
       --method allocate --adapter runs/ner-r16 --budget 40000
   minilora select-rank --out runs/rank --resume              go on after a crash or Ctrl-C
   minilora select-rank --out runs/rank --resume --seeds 5    only what is new is trained"""
@@ -31,7 +41,7 @@ def make_parser() -> Parser:
     """Return the parser of ``minilora select-rank``. What is not given is not in its result."""
     parser = Parser(
         "minilora select-rank",
-        usage="--base DIR --task {ner,classify} --train FILE --out DIR [options]",
+        usage="--task {ner,classify} --train FILE --out DIR [options]",
         description="Find the rank to train with: try candidates, and recommend one.",
         epilog=EPILOG,
         argument_default=SUPPRESS,
@@ -46,7 +56,7 @@ def make_parser() -> Parser:
 
 def _add_data(parser: Parser) -> None:
     add = parser.add_argument_group("model and data").add_argument
-    add("--base", metavar="DIR", help="Hugging Face folder of the pretrained model")
+    add("--base", metavar="NAME", help=f"{BASES} (default {TINY})")
     add(
         "--task",
         type=one_of("ner", "classify"),

@@ -17,6 +17,7 @@ from minilora.cli.models import fitting_length, load_base, read_tokenizer
 from minilora.cli.scores import MAIN_SCORE
 from minilora.cli.select_options import SelectOptions
 from minilora.cli.splits import Splits, read_splits
+from minilora.io import base_folder
 from minilora.nn import BertConfig
 from minilora.text import Dataset, Task, encode_corpus
 from minilora.train import TrainSettings, evaluate, fit
@@ -43,7 +44,7 @@ class TrainingTrial:
     Attributes
     ----------
     base, task, train, dev, max_length
-        As the options of these names; paths absolute.
+        As the options of these names; paths absolute, the base's folder in place of its name.
     n_folds
         Parts of train to leave out in turn; None: there is a dev file, or a tenth is held out.
     dropout, settings
@@ -71,9 +72,10 @@ class TrainingTrial:
         recipe = options.recipe
         recipe.lora_config([])  # its settings are checked before any file is read
         settings = recipe.train_settings()
-        config = BertConfig.from_json(Path(recipe.base) / "config.json")
+        base = base_folder(recipe.base).absolute()
+        config = BertConfig.from_json(base / "config.json")
         return cls(
-            base=str(Path(recipe.base).absolute()),
+            base=str(base),
             task=recipe.task,
             train=str(Path(recipe.train).absolute()),
             dev=None if recipe.dev is None else str(Path(recipe.dev).absolute()),
@@ -98,7 +100,7 @@ class TrainingTrial:
         """The base with a candidate's adapters, at their start."""
         rng = np.random.default_rng(seed)
         silent = Console(as_json=True)
-        model, saved = load_base(self.task, self.base, labels, rng=rng, console=silent)
+        model, saved = load_base(self.task, Path(self.base), labels, rng=rng, console=silent)
         inject(model, candidate.config(lora_dropout=self.dropout, modules_to_save=saved), rng=rng)
         return model
 

@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from minilora.cli.console import Console
 from minilora.cli.job import Job
-from minilora.cli.machine import ready_kernels
 from minilora.cli.outcome import Outcome
-from minilora.cli.progress import Progress
-from minilora.cli.recorder import Recorder
 from minilora.cli.scores import headline, score_lines
-from minilora.cli.train_options import complete, complete_from_run
+from minilora.cli.train_options import TrainOptions, complete, complete_from_run
 from minilora.cli.train_parser import make_parser
-from minilora.errors import ConfigError, DivergenceError
+from minilora.cli.training import train
+from minilora.errors import ConfigError
 from minilora.io.run import RunFolder
-from minilora.train import History, TrainerState, evaluate, fit
+from minilora.train import TrainerState, evaluate
 from minilora.train.checks import check_whole
-
-_CHECKPOINT_EVERY = 100  # steps; a state of full fine-tuning is large, and saved after epochs only
 
 
 def run(words: Sequence[str]) -> int:
@@ -41,10 +36,10 @@ def run(words: Sequence[str]) -> int:
 
 
 def _start(given: Mapping[str, Any], console: Console) -> None:
-    job = Job.prepare(complete(given), console)
+    job = _prepare(complete(given), console)
     with RunFolder.create(given["out"], overwrite="overwrite" in given) as folder:
         folder.record(**job.to_json())
-        _train(job, folder, None, given.get("checkpoint_every"))
+        train(job, folder, _finish, checkpoint_every=given.get("checkpoint_every"))
 
 
 def _resume(given: Mapping[str, Any], console: Console) -> None:
@@ -55,9 +50,8 @@ def _resume(given: Mapping[str, Any], console: Console) -> None:
             _show_finished(folder, console)
             return
         recorded = folder.info.get("settings")  # none if it was killed before its first step
-        job = Job.prepare(
-            complete_from_run(given, recorded) if recorded else complete(given), console
-        )
+        options = complete_from_run(given, recorded) if recorded else complete(given)
+        job = _prepare(options, console)
         if recorded:
             job.check_same_as(folder.info)
         folder.record(**job.to_json(), status="running")
@@ -65,56 +59,13 @@ def _resume(given: Mapping[str, Any], console: Console) -> None:
         state = None if saved is None else TrainerState(*saved)
         folder.write_metrics([] if state is None else state.history().rows())
         console.note(f"going on after step {0 if state is None else state.n_steps}")
-        _train(job, folder, state, given.get("checkpoint_every"))
+        every = given.get("checkpoint_every")
+        train(job, folder, _finish, state=state, checkpoint_every=every)
 
 
-def _train(
-    job: Job, folder: RunFolder, state: TrainerState | None, checkpoint_every: int | None
-) -> None:
-    """Train, test and save, so that it can be gone on with from wherever it stops."""
-    ready_kernels()
-    recorder = Recorder(folder, saved=0 if state is None else state.n_steps)
-    try:
-        history = _fit(job, recorder, state, checkpoint_every)
-        _finish(Outcome(job, history, folder))
-    except KeyboardInterrupt:
-        folder.record(status="interrupted")
-        raise KeyboardInterrupt(
-            f"stopped; the run up to step {recorder.saved} is saved in {folder.path}; "
-            f"go on with: minilora train --out {shlex.quote(str(folder.path))} --resume"
-        ) from None
-    except DivergenceError as error:
-        folder.record(status="diverged")
-        kept = f"The state after step {recorder.saved}" if recorder.saved else "No state"
-        raise DivergenceError(f"{error} {kept} is kept in {folder.path}.") from None
-
-
-def _fit(
-    job: Job, recorder: Recorder, state: TrainerState | None, checkpoint_every: int | None
-) -> History:
-    options, console = job.options, job.console
-    if checkpoint_every is None and options.method != "full":
-        checkpoint_every = _CHECKPOINT_EVERY
-    console.heading("training")
-    console.say(job.plan_line())
-    with Progress(
-        console,
-        task=options.task,
-        n_epochs=options.epochs,
-        n_steps=job.n_steps,
-        done=recorder.saved,
-    ) as progress:
-        return fit(
-            job.model,
-            job.data["train"],
-            job.data["dev"],
-            job.settings,
-            resume=state,
-            checkpoint=recorder.checkpoint,
-            checkpoint_every=checkpoint_every,
-            on_step=recorder.then(progress.on_step),
-            on_epoch=recorder.then(progress.on_epoch),
-        )
+def _prepare(options: TrainOptions, console: Console) -> Job:
+    console.say(f"minilora train: {options.method}, {options.task}, seed {options.seed}")
+    return Job.prepare(options, console)
 
 
 def _finish(outcome: Outcome) -> None:

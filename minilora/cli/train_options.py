@@ -8,6 +8,7 @@ from typing import Any
 
 from minilora.adapters import LoraConfig
 from minilora.errors import ConfigError
+from minilora.io.base_model import TINY
 from minilora.text import Task
 from minilora.train import TrainSettings, thread_count
 
@@ -28,7 +29,7 @@ PATHS = ("base", "train", "dev", "test")
 class TrainOptions:
     """What a run was told, defaults filled in: ``settings`` in its run.json."""
 
-    base: str
+    base: str = TINY
     task: Task
     train: str
     dev: str | None = None
@@ -97,11 +98,11 @@ def complete(given: Mapping[str, Any]) -> TrainOptions:
         An option that is missing, or that the chosen method has no use for.
     """
     options = {name: value for name, value in given.items() if name in OPTIONS}
-    missing = [flag(name) for name in ("base", "task", "train") if name not in options]
+    missing = [flag(name) for name in ("task", "train") if name not in options]
     if missing:
         raise ConfigError(
-            f"minilora train: {', '.join(missing)} missing; every new run needs --base, --task, "
-            "--train and --out; see minilora train --help"
+            f"minilora train: {', '.join(missing)} missing; every new run needs --task, --train "
+            "and --out; see minilora train --help"
         )
     method = options.get("method", "lora")
     idle = [flag(name) for name in OF_LORA if name in options and method != "lora"]

@@ -6,8 +6,9 @@ from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
 from minilora.adapters import METHODS
-from minilora.cli.parser import SUPPRESS, Parser, names, number, one_of, whole_number
+from minilora.cli.parser import BASES, SUPPRESS, Parser, names, number, one_of, whole_number
 from minilora.cli.train_options import LEARNING_RATES, OPTIONS, flag
+from minilora.io.base_model import TINY
 from minilora.train.optim import OPTIMIZERS
 from minilora.train.schedule import SCHEDULES
 
@@ -19,8 +20,8 @@ data files, by their ending:
   .jsonl               {{"words": [...], "tags": [...]}} or {{"text": ..., "label": ...}} a line
 
 examples:
-  minilora train --base minilm --task ner --train train.conll --dev dev.conll --out runs/ner
-  minilora train --base minilm --task classify --train train.tsv --out runs/topics --epochs 5
+  minilora train --task ner --train train.conll --dev dev.conll --out runs/ner
+  minilora train --task classify --train train.tsv --out runs/topics --epochs 5
   minilora train --base minilm --task ner --train train.conll --out runs/wide \\
       --r 16 --alpha 32 --targets all-linear --lr 1e-3
   minilora train --out runs/ner --resume        go on after a crash or Ctrl-C, to the same bits
@@ -33,7 +34,7 @@ def make_parser() -> Parser:
     """Return the parser of ``minilora train``. What is not given is not in its result."""
     parser = Parser(
         "minilora train",
-        usage="--base DIR --task {ner,classify} --train FILE --out DIR [options]",
+        usage="--task {ner,classify} --train FILE --out DIR [options]",
         description="Fine-tune a BERT-family model on labelled data, and test what came out.",
         epilog=EPILOG,
         argument_default=SUPPRESS,
@@ -47,7 +48,7 @@ def make_parser() -> Parser:
 
 def _add_data(parser: Parser) -> None:
     data = parser.add_argument_group("model and data")
-    data.add_argument("--base", metavar="DIR", help="Hugging Face folder of the pretrained model")
+    data.add_argument("--base", metavar="NAME", help=f"{BASES} (default {TINY})")
     data.add_argument(
         "--task",
         type=one_of("ner", "classify"),

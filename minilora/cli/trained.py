@@ -14,10 +14,17 @@ import numpy as np
 
 from minilora.cli.console import Console
 from minilora.cli.models import MODELS, fitting_length, read_tokenizer
-from minilora.cli.parser import Parser, names, one_of, whole_number
+from minilora.cli.parser import BASES, Parser, names, one_of, whole_number
 from minilora.errors import CheckpointError, ConfigError
 from minilora.files import read_json
-from minilora.io import AdapterInfo, AdapterWarning, load_adapter, read_adapter_info
+from minilora.io import (
+    AdapterInfo,
+    AdapterWarning,
+    base_folder,
+    load_adapter,
+    read_adapter_info,
+)
+from minilora.io.base_model import TINY
 from minilora.io.run import RUN
 from minilora.nn import BertConfig
 from minilora.storage import tensor_info
@@ -56,7 +63,11 @@ class Trained:
 def add_model_options(parser: Parser) -> None:
     """Add the options that `load` understands."""
     model = parser.add_argument_group("model")
-    model.add_argument("--base", metavar="DIR", help="Hugging Face folder of the pretrained model")
+    model.add_argument(
+        "--base",
+        metavar="NAME",
+        help=f"what the adapter was trained on: {BASES} (default: as the adapter says)",
+    )
     model.add_argument(
         "--adapter",
         metavar="DIR",
@@ -94,10 +105,10 @@ def load(options: argparse.Namespace, console: Console) -> Trained:
     """
     if options.adapter is None and options.base is None:
         raise ConfigError(
-            "--adapter: missing; expected the folder of a run or adapter and, unless it holds a "
-            "whole model, --base with the model it was trained on"
+            "--adapter: missing; expected the folder of a run or adapter, and --base with the "
+            "model it was trained on, unless it says which"
         )
-    folder = Path(options.adapter or options.base)
+    folder = Path(options.adapter) if options.adapter else base_folder(options.base)
     with _adapter_warnings_as_notes(console):
         if (folder / "adapter_config.json").exists():
             return _load_adapted(folder, options, console)
@@ -111,7 +122,7 @@ def run_record(folder: Path) -> dict[str, Any]:
 
 def _load_adapted(folder: Path, options: argparse.Namespace, console: Console) -> Trained:
     info, record = read_adapter_info(folder), run_record(folder)
-    base = Path(options.base) if options.base else _base_of(folder, info, console)
+    base = base_folder(options.base) if options.base else _base_of(folder, info, console)
     said = TASKS.get(info.task_type or "") or record.get("settings", {}).get("task")
     task = _settle_task(folder, options.task, said)
     if task is None:
@@ -176,15 +187,25 @@ def _trained(
 
 
 def _base_of(folder: Path, info: AdapterInfo, console: Console) -> Path:
-    """The base that the adapter names, if it is there."""
+    """The base that the adapter names, if it is to be had."""
     named = info.base_model_name_or_path
-    if named is None or not Path(named).is_dir():
+    if not named:
+        raise ConfigError(
+            f"--base: missing; {folder} is an adapter that does not say for which model; name that "
+            "model"
+        )
+    try:
+        base = base_folder(named)
+    except CheckpointError as error:
+        raise ConfigError(f"--base: missing, and {folder} is an adapter for {error}") from error
+    if not base.is_dir():
         raise ConfigError(
             f"--base: missing; {folder} is an adapter for {named!r}, which is no folder here; "
             "give the folder of that model"
         )
-    console.note(f"--base is {named}, as the adapter says")
-    return Path(named)
+    if named != TINY:  # no news
+        console.note(f"--base is {named}, as the adapter says")
+    return base
 
 
 def _labels_of(base: Path) -> Sequence[str] | None:

@@ -2,6 +2,8 @@
 
 import csv
 import json
+import shutil
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +14,8 @@ import pytest
 from minilora import kernels
 from minilora.cli.main import main
 from minilora.nn import BertConfig, BertModel
-from minilora.storage import write_json, write_tensors
+from minilora.storage import read_tensors, write_json, write_tensors
+from minilora.storage import shipped as shipped_module
 
 NAMES = ["Anna", "Bela", "Carl", "Dora", "Emil", "Frida"]
 PLACES = ["Lund", "Pisa", "Graz", "Oslo", "Bern", "Riga"]
@@ -77,9 +80,34 @@ def no_figures(monkeypatch):
     monkeypatch.setattr("minilora.analysis.plots.training_report", lambda run: b"a figure")
 
 
+@pytest.fixture(autouse=True)
+def no_network(monkeypatch):
+    """Nothing here is fetched: tests/io/test_base_model.py has a Hub of its own."""
+    monkeypatch.setitem(sys.modules, "huggingface_hub", None)
+
+
 @pytest.fixture(scope="session")
 def base(tmp_path_factory) -> Path:
     return write_base(tmp_path_factory.mktemp("base"))
+
+
+@pytest.fixture
+def shipped(base, data, tmp_path, monkeypatch):
+    """What comes with minilora: here the base, its weights in float16, and the data of these tests.
+
+    The encoder is in ``tiny_bert``, the data sets beside it.
+    """
+    place = tmp_path / "shipped"
+    shutil.copytree(base, place / "tiny_bert")
+    tensors = read_tensors(base / "model.safetensors")
+    halves = {name: array.astype(np.float16) for name, array in tensors.items()}
+    write_tensors(place / "tiny_bert" / "model.safetensors", halves)
+    for name, ending in (("ner", "conll"), ("intents", "tsv"), ("finance_sentiment", "tsv")):
+        (place / name).mkdir()
+        for split in ("train", "dev", "test"):
+            shutil.copy(data / f"{split}.{ending}", place / name)
+    monkeypatch.setattr(shipped_module, "PLACES", (place,))
+    return place
 
 
 @pytest.fixture

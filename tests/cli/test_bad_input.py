@@ -80,7 +80,7 @@ def test_a_wrong_option_is_refused(case, refuse, ner_words, tmp_path):
 
 
 def test_a_missing_option_is_named(refuse):
-    refuse("train", "--out", "x", naming=["--base", "--task", "--train"])
+    refuse("train", "--out", "x", naming=["--task, --train missing"])
 
 
 def test_a_missing_out_is_named(refuse, ner_words):

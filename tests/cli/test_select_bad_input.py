@@ -39,8 +39,8 @@ def test_what_cannot_be_used_is_named_in_one_line(
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ([], "--base, --task, --train missing"),
-        (["--base", "x", "--task", "ner", "--train", "y"], "x/config.json: there is no such file"),
+        ([], "--task, --train missing"),
+        (["--base", "x", "--task", "ner", "--train", "y"], "x: is no folder here"),
         (["--method", "spectrum", "--adapter", "nowhere"], "nowhere"),
         (["--method", "spectrum"], "--adapter: missing"),
     ],
