@@ -50,6 +50,22 @@ def thread_count_here() -> int:
     return os.cpu_count() or 1
 
 
+def peak_memory() -> int | None:
+    """The most bytes of memory this process had at once, so far; None where nobody counts."""
+    try:
+        for line in Path("/proc/self/status").read_text(encoding="utf-8").splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+    except OSError:  # not Linux
+        pass
+    if sys.platform == "win32":
+        return None
+    import resource
+
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return most if sys.platform == "darwin" else most * 1024
+
+
 def _version(package: str) -> str:
     try:
         return version(package)

@@ -20,6 +20,7 @@ from minilora.errors import ConfigError, MiniLoraError, did_you_mean
 OK, FAILED, BAD_INPUT, INTERRUPTED, BROKEN_PIPE = 0, 1, 2, 130, 141
 
 COMMANDS = {
+    "demo": "see LoRA at work in a minute, on what comes with minilora; nothing is downloaded",
     "train": "fine-tune a base model on labelled data: LoRA, full, head only or BitFit",
     "evaluate": "score a trained model on a labelled file",
     "predict": "label texts",
@@ -41,8 +42,8 @@ commands:
 {commands}
 
 a first run:
-  minilora train --base DIR --task ner --train train.conll --dev dev.conll --out runs/first
-  minilora predict --base DIR --adapter runs/first "Anna Vale works in Lund."
+  minilora demo
+  minilora predict --adapter runs/demo-ner "Anna Vale works in Lund."
 
 minilora COMMAND --help explains a command with examples; minilora --version says which this is."""
 

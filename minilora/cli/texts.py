@@ -6,7 +6,7 @@ import os
 import re
 import sys
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise, takewhile
 from pathlib import Path
@@ -42,7 +42,7 @@ def read_texts(arguments: Sequence[str], file: str | None, task: Task) -> list[T
     if arguments:
         texts = [Text(_decoded(text, n)) for n, text in enumerate(arguments, start=1)]
     elif file and Path(file).suffix not in LINES:
-        texts = list(_of_corpus(read_corpus(Path(file), task, labelled=False)))
+        texts = list(texts_of(read_corpus(Path(file), task, labelled=False)))
     else:
         where = file or "standard input"
         texts = [Text(line) for line in map(str.strip, _lines(file)) if line]
@@ -96,7 +96,8 @@ def _with_words(text: Text) -> Text:
     return text if text.words else Text(text.text, words=find_words(text.text))
 
 
-def _of_corpus(corpus: Corpus) -> Iterable[Text]:
+def texts_of(corpus: Corpus) -> Iterator[Text]:
+    """The texts of a data file; words of a sentence with a space between."""
     for row in corpus.rows:
         if isinstance(row, Example):
             yield Text(row.text, row.text_pair)

@@ -1,5 +1,6 @@
 import sys
 
+import numpy as np
 import pytest
 
 from minilora import kernels
@@ -54,3 +55,14 @@ def test_elsewhere_than_on_linux_less_is_known_and_nothing_fails(monkeypatch):
     found = facts()
     assert found["memory"] == "not known"
     assert "cores for this process" in found["cpu"]
+
+
+@pytest.mark.parametrize("proc", [True, False])
+def test_the_peak_of_memory_counts_what_was_given_back(proc, monkeypatch):
+    def refuse(path, **options):
+        raise FileNotFoundError(path)
+
+    if not proc:
+        monkeypatch.setattr("pathlib.Path.read_text", refuse)
+    np.ones(12_500_000)
+    assert 100e6 < machine.peak_memory() < 1e12
