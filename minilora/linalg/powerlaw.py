@@ -42,14 +42,13 @@ def fit_power_law(S: Array) -> PowerLaw:
     NumericError
         If fewer than three distinct eigenvalues are above zero.
     """
-    S = as_spectrum(S, "fit_power_law")
-    eigenvalues = np.sort(S[S > 0] ** 2)  # rising
-    if len(np.unique(eigenvalues)) < 3:
+    eigenvalues = np.sort(as_spectrum(S, "fit_power_law") ** 2)  # rising
+    logs = np.log(eigenvalues[eigenvalues > 0])
+    if (n_distinct := len(np.unique(logs))) < 3:
         raise NumericError(
-            f"fit_power_law: {len(np.unique(eigenvalues))} distinct eigenvalues above zero; "
+            f"fit_power_law: {n_distinct} distinct eigenvalues above zero; "
             "at least 3 are needed to see a tail."
         )
-    logs = np.log(eigenvalues)
     best: PowerLaw | None = None
     for start in range(len(logs) - 1):
         fit = _fit_from(logs, start)

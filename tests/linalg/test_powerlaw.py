@@ -4,6 +4,8 @@ import pytest
 from minilora.errors import NumericError
 from minilora.linalg import fit_power_law
 
+ULPS = np.array([6e-6, 4e-6, 2e-6, 0.0])  # added to 1e10: neighbours, of which the logarithm is one
+
 
 @pytest.mark.parametrize("alpha", [2.0, 3.0])
 def test_the_exponent_of_a_planted_tail_is_found(alpha):
@@ -42,7 +44,17 @@ def test_zero_eigenvalues_do_not_count():
     assert fit_power_law(S) == fit_power_law(np.concatenate([S, np.zeros(9)]))
 
 
-@pytest.mark.parametrize("S", [np.zeros(5), np.ones(5), np.array([2.0, 1.0, 0.0])])
+def test_values_that_repeat_at_the_top_are_no_tail_of_their_own():
+    S = np.array([9.0, 9.0, 9.0, 4.0, 2.0, 1.0])
+    fit = fit_power_law(S)
+    assert fit.x_min < 81
+    assert np.isfinite(fit.alpha)
+
+
+@pytest.mark.parametrize(
+    "S",
+    [np.zeros(5), np.ones(5), np.array([2.0, 1.0, 0.0]), 1e10 + ULPS, 1e-170 * (1 + ULPS)],
+)
 def test_too_few_values_for_a_tail_are_refused(S):
     with pytest.raises(NumericError, match="at least 3"):
         fit_power_law(S)
