@@ -1,6 +1,7 @@
 """What `import minilora` gives, and what it costs."""
 
 import ast
+import importlib.metadata
 import subprocess
 import sys
 import time
@@ -49,6 +50,10 @@ def test_type_checkers_are_told_the_same_names():
 def test_an_unknown_name_is_an_attribute_error():
     with pytest.raises(AttributeError, match="'minilora' has no attribute 'LoRaConfig'"):
         minilora.LoRaConfig  # noqa: B018
+
+
+def test_the_version_is_that_of_the_package():
+    assert minilora.__version__ == importlib.metadata.version("minilora")
 
 
 def test_names_are_listed():

@@ -49,7 +49,9 @@ def test_a_selection_is_a_dataset_of_these_rows(sentences, examples):
 
 def test_a_batch_of_rows_without_labels_has_none(tokenizer):
     corpus = Corpus(Path("x"), "classify", [Example("a", None, "", 1)], labelled=False)
-    assert encode_corpus(corpus, tokenizer, ["a"]).batch([0]).labels is None
+    unlabelled = encode_corpus(corpus, tokenizer, ["a"])
+    assert unlabelled.batch([0]).labels is None
+    assert unlabelled.select([0]).labels is None
 
 
 @given(st.integers(1, 9), st.integers(0, 5) | st.none())
