@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from minilora._types import Array, Shape
+from minilora.errors import NumericError
 from minilora.linalg import (
     condition_number,
     effective_rank,
@@ -95,8 +96,17 @@ def spectrum(S: Array, shape: Shape, *, dtype: type[np.floating] = np.float64) -
         participation_ratio=participation_ratio(S),
         nuclear_ratio=nuclear_ratio(S),
         condition_number=condition if math.isfinite(condition) else None,
-        power_law_alpha=fit_power_law(S).alpha if np.count_nonzero(S) >= TAIL else None,
+        power_law_alpha=_tail_exponent(S),
     )
+
+
+def _tail_exponent(S: Array) -> float | None:
+    if np.count_nonzero(S) < TAIL:
+        return None
+    try:
+        return fit_power_law(S).alpha
+    except NumericError:  # the values of an orthogonal matrix are all one
+        return None
 
 
 def leading_spectrum(S: Array, frobenius: float) -> Spectrum:

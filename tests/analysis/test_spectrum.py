@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from minilora.analysis import leading_spectrum, spectrum
-from minilora.analysis.spectrum import KEPT, MEANINGS, Spectrum
+from minilora.analysis.spectrum import KEPT, MEANINGS, TAIL, Spectrum
 from minilora.linalg import svd
 
 
@@ -44,6 +44,12 @@ def test_a_long_spectrum_is_measured_whole_and_kept_in_part():
     assert len(found.values) == KEPT
     assert found.frobenius == pytest.approx(np.linalg.norm(S))
     assert found.power_law_alpha > 1
+
+
+def test_an_orthogonal_matrix_has_no_tail():
+    found = spectrum(np.ones(TAIL), (TAIL, TAIL))
+    assert found.power_law_alpha is None
+    assert found.effective_rank == pytest.approx(TAIL)
 
 
 def test_leading_values_give_what_they_can(rng):
