@@ -18,6 +18,8 @@ from minilora.nn import (
     BertForSequenceClassification,
     BertForTokenClassification,
     BertModel,
+    Linear,
+    Module,
 )
 from minilora.storage import read_metadata, read_tensors
 
@@ -151,6 +153,24 @@ def test_the_task_is_said_where_peft_can_take_it(make_tiny, tmp_path, rng, kind,
     assert content["task_type"] == task
     mapped = content["auto_mapping"] and content["auto_mapping"]["base_model_class"]
     assert mapped == (None if task else kind.__name__)
+
+
+class Plain(Module):
+    """A model that transformers does not know."""
+
+    def __init__(self, rng):
+        self.query = Linear(rng.standard_normal((4, 3)), None)
+
+
+def test_a_model_of_ones_own_is_saved_and_loaded_without_a_class_to_import(tmp_path, rng):
+    model, twin = Plain(rng), Plain(rng)
+    inject(model, LoraConfig(r=2, target_modules=["query"]), rng=rng)
+    model.query.lora_B.data = rng.standard_normal((4, 2))
+    save_adapter(model, tmp_path)
+    content = json.loads((tmp_path / "adapter_config.json").read_text())
+    assert (content["auto_mapping"], content["base_model_name_or_path"]) == (None, None)
+    load_adapter(twin, tmp_path, check_base=False)
+    np.testing.assert_array_equal(twin.query.lora_B.data, model.query.lora_B.data)
 
 
 def test_the_folder_says_what_it_is(saved, adapted):
