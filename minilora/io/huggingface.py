@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from minilora.errors import CheckpointError, OutputError, TargetError
+from minilora.files import read_bytes
 from minilora.nn.pretrained import Pretrained
 from minilora.storage import replacing, write_json, write_tensors
 
@@ -86,10 +87,7 @@ def _tokenizer_files(folder: Path) -> list[Path]:
 
 
 def _copy(source: Path, target: Path) -> None:
-    try:
-        content = source.read_bytes()
-    except OSError as error:
-        raise CheckpointError(f"{source}: cannot be read: {error.strerror or error}.") from error
+    content = read_bytes(source, "a file of the tokenizer", error=CheckpointError)
     with replacing(target) as file:
         file.write(content)
 
