@@ -23,7 +23,6 @@ from minilora.cli.trained import run_record
 from minilora.cli.training import train
 from minilora.io.base_model import TINY
 from minilora.io.run import REPORT, RUN, RunFolder
-from minilora.text.counting import count
 from minilora.train import evaluate, predict
 
 N_RIGHT, N_WRONG = 3, 2
@@ -175,9 +174,9 @@ def _cost_line(results: Mapping[str, Any], cost: Mapping[str, Any]) -> str:
 
 
 def _say_texts(job: Job, cases: Sequence[Case], shown: Sequence[Case]) -> None:
-    noun = "sentence" if job.options.task == "ner" else "text"
-    n_right = sum(case.right for case in cases)
-    job.console.heading(f"right now: {n_right:,} of {count(len(cases), f'test {noun}')}")
+    noun = "sentences with names" if job.options.task == "ner" else "texts"
+    right = [case.right for case in cases if case.true]  # nothing to find is found by any model
+    job.console.heading(f"right now: {sum(right):,} of {len(right):,} test {noun}")
     for i, case in enumerate(shown):
         job.console.say(*([""] if i else []), *case.lines(job.model.label_names))
 

@@ -44,15 +44,13 @@ class Case:
 
     def lines(self, names: Sequence[str]) -> list[str]:
         """For people; ``names`` are the model's labels."""
-        said = {"before": self.before, "after": self.after}
-        shown = said if self.right else said | {"truth": self.true}
-        marks = {"after": ("right", "green") if self.right else ("wrong", "red")}
-        lines = [] if isinstance(self.true, list) else [f"  {self.text}"]
-        for when, answer in shown.items():
-            word, style = marks.get(when, ("", ""))
-            label = f"  {when:6}  {paint(f'{word:5}', style) if word else '     '}  "
-            lines.append(label + _shown(self.text, answer, names))
-        return lines
+        verdict = paint("right", "green") if self.right else paint("wrong", "red")
+        rows = [("before", " " * 5, self.before), ("after", verdict, self.after)]
+        if not self.right:
+            rows.append(("truth", " " * 5, self.true))
+        above = [] if isinstance(self.true, list) else [f"  {self.text}"]
+        shown = [f"  {when:6}  {mark}  {_shown(self.text, of, names)}" for when, mark, of in rows]
+        return above + shown
 
 
 def make_cases(

@@ -36,7 +36,7 @@ def test_it_runs_without_a_word_and_tells_its_story(run, home):
         "LOC  ",
         " parameters trained (",
         " of memory\n",
-        " of 8 test sentences\n",
+        " of 8 test sentences with names\n",
         "  before  ",
         "  after   ",
         "report.png\n",
