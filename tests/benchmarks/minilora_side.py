@@ -18,10 +18,11 @@ from minilora import (
     kernels,
     load_adapter,
     merge,
+    prepare,
     train_step,
 )
 from minilora._types import Array
-from minilora.train.parallel import map_shards
+from minilora.train.parallel import CHUNK_TOKENS, map_shards
 
 
 def packed(batch: TokenBatch) -> Batch:
@@ -47,29 +48,35 @@ def summed_cross_entropy(logits: Array, labels: Array | None) -> float:
 class MiniloraSide:
     """The model, its batches and its optimiser."""
 
+    pack = staticmethod(packed)
+
     def load(
         self,
         *,
         base: str,
         labels: list[str],
-        start: str,
+        start: str | None,
         batches: str,
         kind: str,
         threads: int,
         lr: float,
+        chunk_tokens: int = CHUNK_TOKENS,
     ) -> Reply:
-        """Prepare for ``step``."""
-        self.threads = threads
+        """Prepare for ``step``; without an adapter to start from, every weight is trained."""
+        self.how = {"threads": threads, "chunk_tokens": chunk_tokens}
         self.model = BertForTokenClassification.from_pretrained(
             base, labels=labels, rng=np.random.default_rng(0), dtype=np.float32
         )
-        load_adapter(self.model, start)
+        if start is None:
+            prepare(self.model, "full", rng=np.random.default_rng(0))
+        else:
+            load_adapter(self.model, start)
         self.step_of = {"train": self._train, "infer": self._infer}[kind]
-        self.batches = [packed(batch) for batch in load_batches(Path(batches))]
+        self.batches = [self.pack(batch) for batch in load_batches(Path(batches))]
         parameters = [p for _, p in self.model.named_parameters() if p.requires_grad]
         if kind == "train":
             self.optimizer = AdamW(parameters, lr=lr, weight_decay=0.01)
-        else:
+        elif start is not None:
             merge(self.model)
         return {"n_trainable": sum(p.data.size for p in parameters)}
 
@@ -78,13 +85,13 @@ class MiniloraSide:
         return self.step_of(self.batches[index % len(self.batches)])
 
     def _train(self, batch: Batch) -> Reply:
-        return timed(lambda: train_step(self.model, batch, self.optimizer, threads=self.threads))
+        return timed(lambda: train_step(self.model, batch, self.optimizer, **self.how))
 
     def _infer(self, batch: Batch) -> Reply:
         shards: list[tuple[Array, Array]] = []
 
         def step() -> float:
-            shards[:] = map_shards(lambda s: self.model(s).data, batch, threads=self.threads)
+            shards[:] = map_shards(lambda s: self.model(s).data, batch, **self.how)
             return 0.0
 
         reply = timed(step)

@@ -67,6 +67,8 @@ def steps_table(results: Sequence[Result]) -> str:
         "CPU",
         "ms",
         "PyTorch ms",
+        "floor ms",
+        "x floor",
         "tokens/s",
         "PyTorch",
         "peak MB",
@@ -81,7 +83,8 @@ def steps_table(results: Sequence[Result]) -> str:
             other,
             *ratio_cells(versus["ratio"]),
             f"{versus['cpu_ratio']['median']:.3f}" if versus["cpu_ratio"] else "-",
-            *(f"{spread(side['seconds'])['median'] * 1e3:.1f}" for side in sides),
+            *(f"{statistics.median(side['seconds']) * 1e3:.1f}" for side in sides),
+            *floor_cells(result["floor"], sides[0]),
             *(f"{side['tokens_per_second']:,.0f}" for side in sides),
             *(megabytes(side["peak"]) for side in sides),
             f"{versus['loss_difference']:.0e}",
@@ -92,6 +95,14 @@ def steps_table(results: Sequence[Result]) -> str:
         for sides in [(result["sides"]["minilora"], result["sides"][other])]
     ]
     return table(header, rows)
+
+
+def floor_cells(floor: Result, ours: Result) -> tuple[str, str]:
+    """The least time of the needed operations, and how many times that minilora takes."""
+    return (
+        f"{statistics.median(floor['seconds']) * 1e3:.1f}",
+        f"{statistics.median(ratios(ours['seconds'], floor['seconds'])):.2f}",
+    )
 
 
 def ratio_cells(ratio: dict[str, float] | None) -> tuple[str, str, str]:

@@ -40,9 +40,19 @@ def base_model(base: str, labels: list[str], attention: str) -> Any:
     )
 
 
-def export_start(base: str, labels: list[str], targets: Any, out: str, r: int, alpha: int) -> Reply:
-    """Write the adapter that both sides start from: PEFT's own start with B drawn, not zero."""
+def export_start(
+    base: str, labels: list[str], method: str, targets: Any, out: str, r: int, alpha: int
+) -> Reply:
+    """Write what both sides start from.
+
+    For ``lora`` an adapter, PEFT's own start with B drawn, not zero; for ``full`` the whole model
+    with its fresh head.
+    """
     torch.manual_seed(0)
+    if method == "full":
+        whole = base_model(base, labels, "sdpa")
+        whole.save_pretrained(out)
+        return {"n_trainable": whole.num_parameters()}
     config = LoraConfig(
         task_type="TOKEN_CLS",
         r=r,
@@ -101,7 +111,7 @@ class TorchSide:
         *,
         base: str,
         labels: list[str],
-        start: str,
+        start: str | None,
         batches: str,
         kind: str,
         threads: int,
@@ -110,13 +120,14 @@ class TorchSide:
         adamw: str = "auto",
         autocast: bool = False,
     ) -> Reply:
-        """Prepare for ``step``."""
+        """Prepare for ``step``; without an adapter to start from, every weight is trained."""
         torch.set_num_threads(threads)
-        model = PeftModel.from_pretrained(
-            base_model(base, labels, attention), start, is_trainable=kind == "train"
-        )
+        model = base_model(base, labels, attention)
+        if start is not None:
+            model = PeftModel.from_pretrained(model, start, is_trainable=kind == "train")
+            model = model if kind == "train" else model.merge_and_unload()
         self.step_of = {"train": self._train, "infer": self._infer}[kind]
-        self.model = (model if kind == "train" else model.merge_and_unload()).eval()
+        self.model = model.eval()
         self.batches = [TorchBatch(batch) for batch in load_batches(Path(batches))]
         self.precision = (
             torch.autocast("cpu", dtype=torch.bfloat16) if autocast else contextlib.nullcontext()

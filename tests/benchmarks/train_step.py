@@ -15,156 +15,47 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+import bench as shared
 import machine
 import report
-from corpora import default_base
+from bench import WARM_UPS, Bench
 from worker import Worker
-from workloads import Sentences, TokenBatch, Workload, save_batches
+from workloads import Workload
 
 WORKLOADS = ("train:real:32", "train:real:16", "train:128:16", "infer:real:32", "infer:128:16")
 QUICK_WORKLOADS = ("train:real:16", "infer:real:16")
-TARGETS: dict[str, list[str] | str] = {
-    "query-value": ["query", "value"],
-    "all-linear": "all-linear",
-}
-SCRIPTS = {
-    "minilora": "minilora_side.py",
-    "torch": "torch_side.py",
-    "torch-bf16": "torch_side.py",
-}
-WARM_UPS = 3
-GLIBC_KEEPS_MEMORY = {  # free() gives nothing back, so the next step finds its pages in place
-    "MALLOC_MMAP_THRESHOLD_": str(2**32),
-    "MALLOC_TRIM_THRESHOLD_": str(2**36),
-    "MALLOC_TOP_PAD_": str(2**26),
-}
-
-
-@dataclass(frozen=True)
-class Bench:
-    """What all measurements share."""
-
-    options: argparse.Namespace
-    sentences: Sentences
-    folder: Path  # temporary: the exported start and the batches
-
-    @property
-    def sides(self) -> list[str]:
-        """Who takes part."""
-        return [name for name in SCRIPTS if name != "torch-bf16" or self.options.bfloat16]
-
-    def worker(self, side: str, **env: str) -> Worker:
-        """A fresh process of this side."""
-        if side.split("-")[0] in self.options.keep_memory:
-            env |= GLIBC_KEEPS_MEMORY
-        return Worker(SCRIPTS[side], env=env)
-
-    def load(
-        self, worker: Worker, side: str, workload: Workload, threads: int, **extra: Any
-    ) -> None:
-        """Let a process prepare for this workload's steps."""
-        if side != "minilora":
-            extra |= {"attention": self.options.attention, "autocast": side == "torch-bf16"}
-        worker.ask(
-            "load",
-            base=str(self.options.base),
-            labels=self.sentences.label_names,
-            start=str(self.folder / "start"),
-            batches=str(self.folder / f"{workload}.npz"),
-            kind=workload.kind,
-            threads=threads,
-            lr=self.options.lr,
-            **extra,
-        )
-
-
-def prepare(bench: Bench) -> dict[str, report.Result]:
-    """Ask both libraries who they are, and write the adapter that all sides start from."""
-    with bench.worker("torch") as torch, bench.worker("minilora") as minilora:
-        about = {
-            name: {"rss_after_import": worker.ask("memory")["rss"], **worker.ask("describe")}
-            for name, worker in (("minilora", minilora), ("torch", torch))
-        }
-        torch.ask(
-            "export_start",
-            base=str(bench.options.base),
-            labels=bench.sentences.label_names,
-            targets=TARGETS[bench.options.targets],
-            out=str(bench.folder / "start"),
-            r=bench.options.r,
-            alpha=2 * bench.options.r,
-        )
-        return about
 
 
 def measure(bench: Bench, workload: Workload, threads: int) -> report.Result:
-    """Run the sides in turn on the same batches; the first steps warm up and are not timed."""
-    batches = bench.sentences.batches(workload, by_length=bench.options.sort_by_length)
-    save_batches(bench.folder / f"{workload}.npz", batches)
-    longest = max(range(len(batches)), key=lambda i: int(batches[i].lengths.max()))
-    schedule = [longest, *range(WARM_UPS - 1), *range(bench.options.pairs)]
+    """Run the sides in turn on the same batches."""
+    batches, schedule = bench.cut(workload)
+    timed = [batches[i] for i in schedule[WARM_UPS:]]
+    floor = bench.floor(workload, timed, threads)
     with contextlib.ExitStack() as stack:
-        workers = {side: stack.enter_context(bench.worker(side)) for side in bench.sides}
-        for side, worker in workers.items():
-            bench.load(worker, side, workload, threads)
-        replies, disturbance = take_turns(workers, schedule)
-        peaks = {side: worker.ask("memory")["peak"] for side, worker in workers.items()}
-    timed = [batches[i % len(batches)] for i in schedule[WARM_UPS:]]
-    sides = {side: summary(replies[side], timed, peaks[side]) for side in workers}
+        workers = {}
+        for name, side in bench.sides.items():
+            workers[name] = stack.enter_context(Worker(side.script, env=side.env))
+            bench.load(workers[name], side, workload, threads)
+        replies, disturbance = shared.take_turns(workers, schedule)
+        peaks = {name: worker.ask("memory")["peak"] for name, worker in workers.items()}
+    sides = {name: shared.summary(replies[name], timed, peaks[name]) for name in workers}
     return {
         "workload": str(workload),
         "threads": threads,
         "tokens": [batch.n_tokens for batch in timed],
         "padding": statistics.mean(batch.padding for batch in timed),
         "cores_busy_with_others": disturbance,
+        "floor": floor,
         "sides": sides,
         "against": {
-            side: report.compare(sides["minilora"], sides[side], same_arithmetic=side == "torch")
-            for side in sides
-            if side != "minilora"
+            name: report.compare(
+                sides["minilora"], sides[name], same_arithmetic=side.same_arithmetic
+            )
+            for name, side in bench.sides.items()
+            if side.is_torch
         },
-    }
-
-
-def take_turns(
-    workers: dict[str, Worker], schedule: Sequence[int]
-) -> tuple[dict[str, list[report.Result]], float]:
-    """Each side's replies, step by step, and how many cores other processes used meanwhile."""
-    for worker in workers.values():
-        worker.wait_until_idle()
-    replies: dict[str, list[report.Result]] = {side: [] for side in workers}
-    start, others = time.perf_counter(), cpu_seconds_of_others(workers)
-    for index in schedule:
-        for side, worker in workers.items():
-            replies[side].append(worker.ask("step", index=index))
-            worker.wait_until_idle()
-    others = cpu_seconds_of_others(workers) - others
-    return replies, max(0.0, others) / (time.perf_counter() - start)
-
-
-def cpu_seconds_of_others(workers: dict[str, Worker]) -> float:
-    """What the machine has worked so far beside us and our workers."""
-    ours = time.process_time() + sum(worker.cpu_seconds() for worker in workers.values())
-    return machine.busy_seconds() - ours
-
-
-def summary(
-    replies: list[report.Result], timed: Sequence[TokenBatch], peak: int | None
-) -> report.Result:
-    """One side's figures; losses include those of the warm-up steps."""
-    seconds = [reply["seconds"] for reply in replies[WARM_UPS:]]
-    rates = [batch.n_tokens / s for batch, s in zip(timed, seconds, strict=True)]
-    return {
-        "seconds": seconds,
-        "cpu_seconds": [reply["cpu_seconds"] for reply in replies[WARM_UPS:]],
-        "losses": [reply["loss"] for reply in replies],
-        "minor_faults": [reply["faults"] for reply in replies[WARM_UPS:]],
-        "tokens_per_second": statistics.median(rates),
-        "peak": peak,
     }
 
 
@@ -190,12 +81,13 @@ def cold_start(
     bench: Bench, side: str, workload: Workload, threads: int, env: dict[str, str]
 ) -> report.Result:
     """Seconds from the process's start to the end of its first step, and where they went."""
-    settled = {} if side == "minilora" else {"adamw": "fused"}  # nothing to try out first
+    who = bench.sides[side]
+    settled = {"adamw": "fused"} if who.is_torch else {}  # nothing to try out first
     start = time.perf_counter()
-    with bench.worker(side, **env) as worker:
+    with Worker(who.script, env=who.env | env) as worker:
         imported = worker.ask("memory")
         told = time.perf_counter()
-        bench.load(worker, side, workload, threads, **settled)
+        bench.load(worker, who, workload, threads, **settled)
         loaded = time.perf_counter()
         step = worker.ask("step", index=0)
         end = time.perf_counter()
@@ -211,7 +103,7 @@ def cold_start(
 def run(bench: Bench) -> report.Result:
     """All measurements."""
     options = bench.options
-    about = prepare(bench)
+    about = bench.begin()
     results = []
     for workload in map(Workload.parse, options.workload):
         for threads in options.threads:
@@ -235,30 +127,13 @@ def run(bench: Bench) -> report.Result:
 def parse_options(words: Sequence[str] | None) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    shared.add_options(parser)
+    shared.add_side_options(parser)
     add = parser.add_argument
-    add("--base", type=Path, default=default_base(), help="encoder folder (MINILORA_MINILM)")
     add("--workload", nargs="+", default=WORKLOADS, help="kind:length:batch, e.g. train:128:32")
-    add("--threads", nargs="+", type=int, default=[1, 2], help="one pass per thread count")
-    add("--pairs", type=int, default=15, help="timed steps of each side")
-    add("--targets", choices=TARGETS, default="query-value")
-    add("--r", type=int, default=8)
-    add("--lr", type=float, default=2e-4)
-    add("--attention", choices=("sdpa", "eager"), default="sdpa", help="PyTorch's")
-    add("--bfloat16", action="store_true", help="also against PyTorch in bfloat16 autocast")
-    add("--sort-by-length", action="store_true", help="batches of like lengths, for both sides")
-    add(
-        "--keep-memory",
-        nargs="*",
-        choices=("minilora", "torch"),
-        default=[],
-        help="tune glibc's malloc",
-    )
     add("--cold-starts", type=int, default=3, help="fresh processes of each kind")
     add("--quick", action="store_true", help="a minute's look: few pairs, one thread count")
-    add("--json", type=Path, help="write everything measured here")
-    options = parser.parse_args(words)
-    if options.base is None:
-        parser.error("--base: no encoder; give its folder, or set MINILORA_MINILM")
+    options = shared.parse(parser, words)
     if options.quick:
         options.pairs, options.cold_starts = 3, 1
         options.threads, options.workload = [machine.cores()], QUICK_WORKLOADS
@@ -269,7 +144,7 @@ def main(words: Sequence[str] | None = None) -> int:
     """Measure, print, write; 1 if the two sides did not compute the same."""
     options = parse_options(words)
     with tempfile.TemporaryDirectory() as folder:
-        result = run(Bench(options, Sentences(options.base), Path(folder)))
+        result = run(Bench.prepare(options, Path(folder)))
     print(report.header_lines(result["machine"], result["about"]), end="\n\n")
     print(report.steps_table(result["steps"]))
     if result["cold_starts"]:
