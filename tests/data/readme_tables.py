@@ -1,5 +1,6 @@
 """The numbers a README claims."""
 
+import re
 from pathlib import Path
 
 
@@ -11,3 +12,8 @@ def first_table(readme: Path) -> dict[str, dict[str, str]]:
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[start:end]]
     head, _, *body = rows
     return {row[0]: dict(zip(head[1:], row[1:], strict=True)) for row in body}
+
+
+def claimed(readme: str, pattern: str) -> list[int]:
+    """The numbers that stand where the pattern of one of its sentences has groups."""
+    return [int(number) for number in re.search(pattern, readme).groups()]

@@ -3,9 +3,10 @@
 import re
 from collections import Counter, defaultdict
 from functools import cache
-from math import log
 
 import pytest
+from naive_bayes import accuracy_by_words
+from readme_tables import claimed
 from tsv_sets import DATA, SPLITS, TsvSetTests, all_rows, read_split, words
 
 FINANCE = DATA / "finance_sentiment"
@@ -29,38 +30,6 @@ def readme():
     return (FINANCE / "README.md").read_text(encoding="utf-8")
 
 
-def claimed(pattern):
-    """The numbers that stand where the pattern of one of the README's sentences has groups."""
-    return [int(number) for number in re.search(pattern, readme()).groups()]
-
-
-@cache
-def words_by_label():
-    """{label: Counter of the rows of train a word occurs in}"""
-    counts = defaultdict(Counter)
-    for label, text in read_split(FINANCE, "train"):
-        counts[label].update(set(words(text)))
-    return counts
-
-
-def guess_by_words(text):
-    """Naive Bayes on which words a text has, all labels being equally likely."""
-    counts = words_by_label()
-    vocabulary = len(set().union(*counts.values()))
-
-    def log_likelihood(label):
-        seen = counts[label]
-        total = seen.total() + vocabulary
-        return sum(log((seen[word] + 1) / total) for word in sorted(set(words(text))))
-
-    return max(sorted(counts), key=log_likelihood)
-
-
-def accuracy_by_words(split):
-    rows = read_split(FINANCE, split)
-    return sum(guess_by_words(text) == label for label, text in rows) / len(rows)
-
-
 def capitalised_names():
     """{name: splits}: words of six letters or more that are never written with a small letter."""
     texts = [(split, text) for split in SPLITS for _, text in read_split(FINANCE, split)]
@@ -79,12 +48,12 @@ def test_the_labels_are_negative_neutral_and_positive():
 
 def test_rows_are_as_long_as_the_readme_says():
     lengths = [len(words(text)) for _, text in all_rows(FINANCE)]
-    assert [min(lengths), max(lengths)] == claimed(r"Rows have (\d+) to (\d+) words")
+    assert [min(lengths), max(lengths)] == claimed(readme(), r"Rows have (\d+) to (\d+) words")
 
 
 def test_single_words_tell_as_little_of_the_label_as_the_readme_says():
-    found = [round(100 * accuracy_by_words(split)) for split in ("test", "dev")]
-    assert found == claimed(r"gets (\d+) % of `test` right \((\d+) % of `dev`\)")
+    found = [round(100 * accuracy_by_words(FINANCE, split)) for split in ("test", "dev")]
+    assert found == claimed(readme(), r"gets (\d+) % of `test` right \((\d+) % of `dev`\)")
     assert max(found) < 60
 
 
