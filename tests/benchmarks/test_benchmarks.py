@@ -1,6 +1,5 @@
 import json
 import math
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -181,14 +180,27 @@ def test_waiting_lasts_until_background_threads_stop_spinning(echo):
     assert echo.wait_until_idle(still=0.1, at_most=60) < 60
 
 
+def measured(script, out, *words):
+    """What a script writes, told to make it short."""
+    words = [*words, "--threads", 1, "--pairs", 2, "--json", out]
+    subprocess.run([sys.executable, str(HERE / script), *map(str, words)], check=True)
+    return json.loads(out.read_text())["steps"]
+
+
 @pytest.mark.oracle
 @pytest.mark.slow
-def test_both_sides_take_the_same_steps(minilm_dir, shared_data, tmp_path):
-    out = tmp_path / "result.json"
-    words = ["--base", minilm_dir, "--workload", "train:real:4", "infer:32:2", "--threads", 1]
-    words += ["--pairs", 2, "--cold-starts", 1, "--json", out]
-    script = [sys.executable, HERE / "train_step.py"]
-    done = subprocess.run([*map(str, script + words)], env={**os.environ}, check=False)
-    assert done.returncode == 0
-    for step in json.loads(out.read_text())["steps"]:
+@pytest.mark.parametrize("method", ["lora", "full"])
+def test_both_sides_take_the_same_steps(minilm_dir, shared_data, tmp_path, method):
+    words = ["--base", minilm_dir, "--workload", "train:real:4", "infer:32:2", "--cold-starts", 1]
+    for step in measured("train_step.py", tmp_path / "steps.json", *words, "--method", method):
         assert step["against"]["torch"]["loss_difference"] < 1e-4
+        assert min(step["floor"]["seconds"]) > 0
+
+
+@pytest.mark.oracle
+@pytest.mark.slow
+def test_every_row_of_the_ladder_takes_the_same_steps(minilm_dir, shared_data, tmp_path):
+    words = ["--base", minilm_dir, "--random", "smallest", "--workload", "train:real:4"]
+    (step,) = measured("ladder.py", tmp_path / "ladder.json", *words)
+    _, *others = step["against_torch"].values()  # all but the padded one
+    assert all(row["loss_difference"] < 1e-4 for row in others)
