@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from typing import Any
+from unittest import mock
 
 import minilora_side
 import numpy as np
@@ -51,7 +52,7 @@ class SlowerSide(MiniloraSide):
         is trained.
         """
         if threads_in_blas:
-            parallel.one_blas_thread = contextlib.nullcontext  # type: ignore[assignment]
+            mock.patch.object(parallel, "one_blas_thread", contextlib.nullcontext).start()
             threadpoolctl.threadpool_limits(threads, user_api="blas")
         if pad:
             self.pack = padded  # type: ignore[method-assign]
