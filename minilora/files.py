@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import json
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from minilora.errors import CheckpointError, MiniLoraError, did_you_mean
 
@@ -15,8 +17,16 @@ def read_bytes(path: Path, what: str, *, error: type[MiniLoraError]) -> bytes:
 
     ``what`` says in errors what was wanted, such as ``"the model's config"``.
     """
+    with opened(path, what, error=error) as file:
+        return file.read()
+
+
+@contextlib.contextmanager
+def opened(path: Path, what: str, *, error: type[MiniLoraError]) -> Iterator[BinaryIO]:
+    """A file to read bytes from; ``error`` when it cannot be opened, or read on."""
     try:
-        return path.read_bytes()
+        with path.open("rb") as file:
+            yield file
     except FileNotFoundError:
         hint = _similar(path)
         raise error(f"{path}: there is no such file; {what} was expected.{hint}") from None
@@ -27,21 +37,36 @@ def read_bytes(path: Path, what: str, *, error: type[MiniLoraError]) -> bytes:
         raise error(f"{path}: cannot be read ({reason}); {what} was expected.") from None
 
 
-def decode(raw: bytes, path: Path, *, error: type[MiniLoraError]) -> str:
-    """The text that ``raw`` holds as UTF-8, without a byte-order mark; ``error`` if it is not."""
-    if raw[:2] in {b"\xff\xfe", b"\xfe\xff"}:
+def decode_lines(
+    lines: Iterable[bytes], path: Path, *, error: type[MiniLoraError]
+) -> Iterator[str]:
+    """As `decode`, line by line, for a file that need not be held whole."""
+    offset = 0
+    for n, raw in enumerate(lines, start=1):
+        yield decode(raw, path, error=error, line=n, offset=offset)
+        offset += len(raw)
+
+
+def decode(
+    raw: bytes, path: Path, *, error: type[MiniLoraError], line: int = 1, offset: int = 0
+) -> str:
+    """The text that ``raw`` holds as UTF-8, without a byte-order mark; ``error`` if it is not.
+
+    ``line`` and ``offset`` say where in the file ``raw`` starts.
+    """
+    if offset == 0 and raw[:2] in {b"\xff\xfe", b"\xfe\xff"}:
         raise error(f"{path}: starts like UTF-16; UTF-8 was expected. Save the file as UTF-8.")
     try:
-        text = raw.decode("utf-8-sig")
+        text = raw.decode("utf-8-sig" if offset == 0 else "utf-8")
     except UnicodeDecodeError as problem:
         at = problem.start + (len(raw) - len(problem.object))  # the mark is not counted
-        line = raw.count(b"\n", 0, at) + 1
+        line += raw.count(b"\n", 0, at)
         raise error(
-            f"{path}:{line}: byte 0x{raw[at]:02x} at offset {at:,} is not UTF-8, which was "
-            "expected. Save the file as UTF-8, for example by iconv -f latin1 -t utf-8."
+            f"{path}:{line}: byte 0x{raw[at]:02x} at offset {offset + at:,} is not UTF-8, which "
+            "was expected. Save the file as UTF-8, for example by iconv -f latin1 -t utf-8."
         ) from None
     if "\0" in text:
-        line = text.count("\n", 0, text.index("\0")) + 1
+        line += text.count("\n", 0, text.index("\0"))
         raise error(
             f"{path}:{line}: holds a NUL byte, so this is not a text file; UTF-8 text was expected."
         )

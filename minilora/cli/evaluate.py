@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from minilora.cli.console import Console
+from minilora.cli.inference import add_inference_options, ready_model
 from minilora.cli.machine import ready_kernels
-from minilora.cli.parser import Parser, add_speed_options
+from minilora.cli.parser import Parser
 from minilora.cli.scores import score_lines
 from minilora.cli.trained import add_model_options, load
 from minilora.text import encode_corpus, read_corpus
@@ -34,21 +35,21 @@ def run(words: Sequence[str]) -> int:
     add_model_options(parser)
     data = parser.add_argument_group("data")
     data.add_argument("--data", metavar="FILE", required=True, help="labelled texts, as for train")
-    add_speed_options(data)
+    add_inference_options(data)
     parser.add_argument("--json", action="store_true", help="print one JSON object instead")
     options = parser.parse(words)
     console = Console(as_json=options.json)
 
     trained = load(options, console)
+    model = ready_model(trained, options)
     corpus = read_corpus(Path(options.data), trained.task)
-    labels = trained.model.label_names
-    dataset = encode_corpus(corpus, trained.tokenizer, labels, max_length=trained.max_length)
+    dataset = encode_corpus(
+        corpus, trained.tokenizer, model.label_names, max_length=trained.max_length
+    )
     for note in (*corpus.notes, *dataset.report.lines()):
         console.note(note)
     ready_kernels()
-    scores = evaluate(
-        trained.model, dataset, batch_size=options.batch_size, threads=options.threads
-    )
+    scores = evaluate(model, dataset, batch_size=options.batch_size, threads=options.threads)
     console.say(f"{options.data}: {count(len(dataset), 'row')}", "", *score_lines(scores))
     console.finish(
         {

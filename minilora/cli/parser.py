@@ -62,23 +62,6 @@ class Parser(argparse.ArgumentParser):
         raise ConfigError(f"{where}{separator}{what}; see {self.prog} --help")
 
 
-def add_speed_options(group: argparse._ActionsContainer) -> None:
-    """Add what inference needs to know besides the model."""
-    group.add_argument(
-        "--batch-size",
-        type=whole_number,
-        default=32,
-        metavar="N",
-        help="texts at a time (default 32)",
-    )
-    group.add_argument(
-        "--threads",
-        type=whole_number,
-        metavar="N",
-        help="cores to use (default: MINILORA_THREADS, else all)",
-    )
-
-
 def whole_number(text: str) -> int:
     """Option type: an integer. Its range is checked by the settings it goes into."""
     try:

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+from tqdm import tqdm
+
 from minilora.cli.console import Console, paint
+from minilora.cli.inference import add_inference_options, ready_model, text_bar
 from minilora.cli.machine import ready_kernels
-from minilora.cli.parser import Parser, add_speed_options
+from minilora.cli.parser import Parser
 from minilora.cli.table import display_width, pad
-from minilora.cli.texts import Text, read_texts, to_corpus
-from minilora.cli.trained import add_model_options, load
-from minilora.text import encode_corpus
+from minilora.cli.texts import Text, count_texts, read_texts, to_corpus, windows
+from minilora.cli.trained import Trained, add_model_options, load
+from minilora.text import Dataset, EncodingReport, encode_corpus
 from minilora.text.bio import spans, split_tag
 from minilora.train import ClassPrediction, TagPrediction, predict
+from minilora.train.parallel import one_ahead
 
 EPILOG = """\
 examples:
@@ -26,6 +30,7 @@ examples:
 
 Without TEXT and --input, texts are read from standard input, one a line. An --input that ends in
 .txt has one text a line; .conll, .tsv, .csv and .jsonl are read as for train, their labels unused.
+Lines come out as they are done, --batch-size at a time, so a file of lines may be of any length.
 The number behind a type is the mean probability of its words' tags, that behind a label its own."""
 
 COLOURS = ("cyan", "yellow", "green", "magenta", "blue", "red")  # of entity types, on a terminal
@@ -43,31 +48,51 @@ def run(words: Sequence[str]) -> int:
     add_model_options(parser)
     data = parser.add_argument_group("data")
     data.add_argument("--input", metavar="FILE", help="texts to label")
-    add_speed_options(data)
+    add_inference_options(data)
     parser.add_argument("--json", action="store_true", help="print one JSON object instead")
     options = parser.parse(words)
     console = Console(as_json=options.json, notes_aside=True)
 
     trained = load(options, console)
+    model = ready_model(trained, options)
     texts = read_texts(options.texts, options.input, trained.task)
-    names = trained.model.label_names
-    dataset = encode_corpus(
-        to_corpus(texts, trained.task), trained.tokenizer, names, max_length=trained.max_length
-    )
-    for line in dataset.report.lines():
-        console.note(line)
     ready_kernels()
-    predictions: Sequence[TagPrediction | ClassPrediction] = predict(
-        trained.model, dataset, batch_size=options.batch_size, threads=options.threads
-    )
-    results = [
-        _result(text, prediction, names)
-        for text, prediction in zip(texts, predictions, strict=True)
-    ]
-    for result in results:
-        console.say(_line(result, names))
+    results, report = [], EncodingReport(0)
+    with text_bar(count_texts(options.texts, options.input)) as bar:
+        for window, dataset in _encoded(windows(texts, options.batch_size), trained):
+            predictions: Sequence[TagPrediction | ClassPrediction] = predict(
+                model, dataset, batch_size=len(dataset), threads=options.threads
+            )
+            found = [
+                _result(text, prediction, model.label_names)
+                for text, prediction in zip(window, predictions, strict=True)
+            ]
+            with tqdm.external_write_mode(sys.stdout):  # takes the bar away meanwhile
+                console.say(*(_line(result, model.label_names) for result in found))
+            bar.update(len(found))
+            report += dataset.report
+            if options.json:
+                results += found
+    for line in report.lines():
+        console.note(line)
     console.finish({"command": "predict", "task": trained.task, "results": results})
     return 0
+
+
+def _encoded(
+    windows: Iterable[list[Text]], trained: Trained
+) -> Iterator[tuple[list[Text], Dataset]]:
+    """Each window of texts with its encodings, the next one being encoded meanwhile."""
+
+    def encoded(window: list[Text]) -> tuple[list[Text], Dataset]:
+        return window, encode_corpus(
+            to_corpus(window, trained.task),
+            trained.tokenizer,
+            trained.model.label_names,
+            max_length=trained.max_length,
+        )
+
+    return one_ahead(encoded, windows)
 
 
 def _result(

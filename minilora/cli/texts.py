@@ -7,17 +7,19 @@ import re
 import sys
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
-from itertools import pairwise, takewhile
+from itertools import islice, pairwise, takewhile
 from pathlib import Path
 
-from minilora.errors import DataError
-from minilora.files import decode, read_bytes
+from minilora.errors import ConfigError, DataError
+from minilora.files import decode_lines, opened
 from minilora.text import Corpus, Example, Sentence, Task, read_corpus
 from minilora.text.characters import IDEOGRAPHS
 
 LINES = (".txt", "")
 """Endings of files that hold one text a line; others are data files, whose labels are not used."""
+WANTED = "a file of texts"
 
 
 @dataclass(frozen=True)
@@ -29,8 +31,10 @@ class Text:
     words: Sequence[tuple[int, int]] = ()
 
 
-def read_texts(arguments: Sequence[str], file: str | None, task: Task) -> list[Text]:
+def read_texts(arguments: Sequence[str], file: str | None, task: Task) -> Iterator[Text]:
     """Take texts from the command line, else from ``file``, else from standard input.
+
+    Lines are read when they are asked for, so a file of them may be larger than memory.
 
     Raises
     ------
@@ -39,16 +43,33 @@ def read_texts(arguments: Sequence[str], file: str | None, task: Task) -> list[T
     """
     if arguments and file:
         raise DataError(f"--input: {file} is given and texts are as well; expected one of them")
+    texts: Iterable[Text]
     if arguments:
         texts = [Text(_decoded(text, n)) for n, text in enumerate(arguments, start=1)]
     elif file and Path(file).suffix not in LINES:
-        texts = list(texts_of(read_corpus(Path(file), task, labelled=False)))
+        texts = texts_of(read_corpus(Path(file), task, labelled=False))
     else:
-        where = file or "standard input"
-        texts = [Text(line) for line in map(str.strip, _lines(file)) if line]
-        if not texts:
-            raise DataError(f"{where}: has no text; expected one a line")
-    return [_with_words(text) for text in texts] if task == "ner" else texts
+        texts = _texts_in_lines(file)
+    return map(_with_words, texts) if task == "ner" else iter(texts)
+
+
+def count_texts(arguments: Sequence[str], file: str | None) -> int | None:
+    """How many texts `read_texts` will find; None where only reading them tells."""
+    if arguments:
+        return len(arguments)
+    if file and Path(file).suffix in LINES and Path(file).is_file():  # a pipe is read only once
+        with opened(Path(file), WANTED, error=DataError) as lines:
+            return sum(1 for line in lines if line.strip())
+    return None
+
+
+def windows(texts: Iterable[Text], size: int) -> Iterator[list[Text]]:
+    """Texts in lists of ``size``, the last of which may be shorter."""
+    if size < 1:
+        raise ConfigError(f"batch_size: got {size}; it must be at least 1.")
+    iterator = iter(texts)
+    while window := list(islice(iterator, size)):
+        yield window
 
 
 def to_corpus(texts: Sequence[Text], task: Task) -> Corpus:
@@ -107,14 +128,20 @@ def texts_of(corpus: Corpus) -> Iterator[Text]:
             yield Text(" ".join(row.words), words=spans)
 
 
-def _lines(file: str | None) -> list[str]:
+def _texts_in_lines(file: str | None) -> Iterator[Text]:
+    """A text for each line that is not blank."""
     if file is None and sys.stdin.isatty():
         print("one text a line, please; Ctrl-D ends", file=sys.stderr)
-    if file is None:
-        raw = sys.stdin.buffer.read()
-    else:
-        raw = read_bytes(Path(file), "a file of texts", error=DataError)
-    return decode(raw, Path(file or "standard input"), error=DataError).split("\n")
+    where = Path(file or "standard input")
+    source = opened(where, WANTED, error=DataError) if file else nullcontext(sys.stdin.buffer)
+    is_empty = True
+    with source as lines:
+        for line in map(str.strip, decode_lines(lines, where, error=DataError)):
+            if line:
+                is_empty = False
+                yield Text(line)
+    if is_empty:
+        raise DataError(f"{where}: has no text; expected one a line")
 
 
 def _decoded(text: str, n: int) -> str:

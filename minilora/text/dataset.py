@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,11 @@ class EncodingReport:
     n_truncated: int = 0
     n_words_cut: int = 0
     n_words_vanished: int = 0
+
+    def __add__(self, other: EncodingReport) -> EncodingReport:
+        """What was lost in both together."""
+        names = [f.name for f in fields(self)]
+        return EncodingReport(*(getattr(self, name) + getattr(other, name) for name in names))
 
     def lines(self) -> list[str]:
         """The losses in sentences; none when nothing was lost."""

@@ -13,7 +13,7 @@ from __future__ import annotations
 import concurrent.futures
 import functools
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
@@ -23,6 +23,7 @@ from minilora.errors import ConfigError
 from minilora.linalg import one_blas_thread
 from minilora.text import Batch
 
+S = TypeVar("S")
 T = TypeVar("T")
 
 VARIABLE = "MINILORA_THREADS"
@@ -108,6 +109,23 @@ def side_by_side(tasks: Sequence[Callable[[], T]]) -> list[T]:
             for future in futures:
                 future.cancel()
             concurrent.futures.wait(futures)
+
+
+def one_ahead(f: Callable[[S], T], items: Iterable[S]) -> Iterator[T]:
+    """``map(f, items)``, a thread being at the next item while the caller is busy with the last.
+
+    Items are taken in the caller's own thread, so that Ctrl-C reaches it where it waits for them.
+    What ``f`` raises is raised in its turn.
+    """
+    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="minilora-ahead") as thread:
+        last: Future[T] | None = None
+        for item in items:
+            coming = thread.submit(f, item)
+            if last is not None:
+                yield last.result()
+            last = coming
+        if last is not None:
+            yield last.result()
 
 
 @functools.cache

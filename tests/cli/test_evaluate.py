@@ -38,6 +38,13 @@ def test_a_base_that_is_not_needed_is_said_so(run, base, data, topic_run, tmp_pa
     assert "so --base is not needed" in run("evaluate", *words).out
 
 
+def test_folding_in_changes_scores_by_rounding_only(run, base, data, topic_run):
+    words = ("evaluate", "--base", base, "--adapter", topic_run, "--data", data / "test.tsv")
+    merged, unmerged = (run(*words, "--json", *given).json for given in ([], ["--unmerged"]))
+    assert merged.pop("loss") == pytest.approx(unmerged.pop("loss"), rel=1e-5)
+    assert merged == unmerged
+
+
 def test_people_get_a_table(run, base, data, topic_run):
     file = data / "test.tsv"
     answer = run("evaluate", "--base", base, "--adapter", topic_run, "--data", file)

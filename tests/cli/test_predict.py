@@ -1,3 +1,4 @@
+import functools
 import io
 import json
 import os
@@ -6,10 +7,11 @@ import sys
 
 import numpy as np
 import pytest
+from tqdm import tqdm
 
 from minilora.cli.predict import bracketed, find_entities
 from minilora.cli.texts import Text, find_words
-from minilora.train import TagPrediction
+from minilora.train import TagPrediction, predict
 
 NAMES = ("O", "B-LOC", "I-LOC", "B-PER", "I-PER")
 TEXT = "Anna Vale left Lund."
@@ -90,6 +92,72 @@ def test_predictions_do_not_depend_on_the_company(run, base, topic_run):
     alone = [run(*words, text).json["results"][0] for text in texts]
     for one, other in zip(together, alone, strict=True):
         assert one["probability"] == pytest.approx(other["probability"], abs=1e-6)
+
+
+def test_texts_come_back_in_their_order_whatever_the_window(run, base, topic_run, tmp_path):
+    texts = ["the soup " * (n % 5) + f"is warm {n}" for n in range(11)]
+    (tmp_path / "texts.txt").write_text("\n".join(texts))
+    words = ("predict", "--base", base, "--adapter", topic_run, "--json", "--threads", 2)
+    together = run(*words, *texts).json["results"]
+    for size in (1, 2, 4):
+        windowed = run(*words, "--input", tmp_path / "texts.txt", "--batch-size", size)
+        assert [result["text"] for result in windowed.json["results"]] == texts
+        for one, other in zip(together, windowed.json["results"], strict=True):
+            assert one["probability"] == pytest.approx(other["probability"], abs=1e-6)
+
+
+def test_lines_come_out_before_all_texts_are_read(base, topic_run):
+    words = ["predict", "--base", str(base), "--adapter", str(topic_run), "--batch-size", "1"]
+    with subprocess.Popen(
+        [sys.executable, "-m", "minilora", *words],
+        env={**os.environ, "MINILORA_KERNELS": "reference"},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        process.stdin.write("the soup\na song\n")  # a window is out once the next has been read
+        process.stdin.flush()
+        assert "the soup" in process.stdout.readline()
+        process.stdin.write("bread\n")
+        process.stdin.close()
+        assert [line.split()[-1] for line in process.stdout] == ["song", "bread"]
+
+
+def test_what_was_cut_is_counted_over_all_windows(run, base, ner_run):
+    words = ("predict", "--base", base, "--adapter", ner_run, "--max-length", 4)
+    answer = run(*words, "--batch-size", 1, "Anna likes Lund .", "Lund", "Anna left Lund .")
+    assert answer.err == "note: 2 of 3 rows truncated, 4 words cut off\n"
+
+
+@pytest.mark.parametrize("given", [[], ["--unmerged"]])
+def test_adapters_are_folded_in_unless_that_is_not_wanted(run, base, topic_run, monkeypatch, given):
+    models = []
+
+    def watched(model, *data, **options):
+        models.append(model)
+        return predict(model, *data, **options)
+
+    monkeypatch.setattr("minilora.cli.predict.predict", watched)
+    words = ("predict", "--base", base, "--adapter", topic_run, "--json", "the soup", *given)
+    assert run(*words).code == 0
+    assert (models[0].adaptation is None) == (given == [])
+
+
+def test_folding_in_changes_probabilities_by_rounding_only(run, base, topic_run):
+    words = ("predict", "--base", base, "--adapter", topic_run, "--json", "the soup", "a song")
+    for one, other in zip(
+        run(*words).json["results"], run(*words, "--unmerged").json["results"], strict=True
+    ):
+        assert one["probabilities"] == pytest.approx(other["probabilities"], abs=1e-6)
+
+
+def test_on_a_terminal_a_bar_shows_how_far_it_is(run, base, topic_run, monkeypatch):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    monkeypatch.setattr("minilora.cli.inference.tqdm", functools.partial(tqdm, mininterval=0))
+    words = ("predict", "--base", base, "--adapter", topic_run, "--batch-size", 1)
+    answer = run(*words, "the soup", "a song")
+    assert "1 of 2 texts" in answer.err
+    assert answer.out.count("\n") == 2
 
 
 def test_the_base_is_found_where_the_adapter_says(run, base, ner_run):

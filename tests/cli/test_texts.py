@@ -1,8 +1,13 @@
+import os
+import sys
+from types import SimpleNamespace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minilora.cli.texts import Text, find_words, read_texts, to_corpus
+from minilora.cli.texts import Text, count_texts, find_words, read_texts, to_corpus, windows
+from minilora.errors import ConfigError, DataError
 
 
 def words_of(text):
@@ -40,35 +45,92 @@ def test_words_are_in_order_and_not_empty(text):
 
 
 def test_arguments_come_first():
-    assert read_texts(["one", "two"], None, "classify") == [Text("one"), Text("two")]
+    assert list(read_texts(["one", "two"], None, "classify")) == [Text("one"), Text("two")]
 
 
 def test_a_text_file_has_a_text_on_each_line_that_is_not_blank(tmp_path):
     file = tmp_path / "texts.txt"
     file.write_text("one\n\n  two  \r\n", encoding="utf-8")
-    assert read_texts([], str(file), "classify") == [Text("one"), Text("two")]
+    assert list(read_texts([], str(file), "classify")) == [Text("one"), Text("two")]
 
 
 def test_a_next_line_character_does_not_end_a_text(tmp_path):
     file = tmp_path / "texts.txt"
     file.write_text("one\x85more\u2028still\n", encoding="utf-8")
-    assert len(read_texts([], str(file), "classify")) == 1
+    assert len(list(read_texts([], str(file), "classify"))) == 1
 
 
 def test_a_table_gives_its_texts_and_pairs(tmp_path):
     file = tmp_path / "pairs.tsv"
     file.write_text("text_a\ttext_b\none\ttwo\n", encoding="utf-8")
-    assert read_texts([], str(file), "classify") == [Text("one", pair="two")]
+    assert list(read_texts([], str(file), "classify")) == [Text("one", pair="two")]
 
 
 def test_columns_give_their_words(tmp_path):
     file = tmp_path / "words.conll"
     file.write_text("Anna's\tB-PER\nhere\tO\n", encoding="utf-8")
-    assert read_texts([], str(file), "ner") == [Text("Anna's here", words=[(0, 6), (7, 11)])]
+    assert list(read_texts([], str(file), "ner")) == [Text("Anna's here", words=[(0, 6), (7, 11)])]
 
 
 def test_a_corpus_has_a_row_for_each_text_and_no_labels():
-    texts = read_texts(["Anna left."], None, "ner")
+    texts = list(read_texts(["Anna left."], None, "ner"))
     corpus = to_corpus(texts, "ner")
     assert not corpus.labelled
     assert corpus.rows[0].words == ["Anna", "left", "."]
+
+
+def test_lines_are_read_when_they_are_asked_for(monkeypatch):
+    asked = []
+
+    def lines():
+        for n in range(3):
+            asked.append(n)
+            yield b"text %d\n" % n
+
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=lines(), isatty=lambda: False))
+    texts = read_texts([], None, "classify")
+    assert asked == []
+    assert next(texts) == Text("text 0")
+    assert asked == [0]
+
+
+def test_a_line_that_is_not_text_is_named_when_its_turn_comes(tmp_path):
+    file = tmp_path / "texts.txt"
+    file.write_bytes("\ufeffone\n\ntwo\n".encode() + b"t\xfcr\n")
+    texts = read_texts([], str(file), "classify")
+    assert [next(texts), next(texts)] == [Text("one"), Text("two")]
+    with pytest.raises(DataError, match=r"texts\.txt:4: byte 0xfc at offset 13 is not UTF-8"):
+        next(texts)
+
+
+def test_a_file_without_a_text_is_refused(tmp_path):
+    file = tmp_path / "texts.txt"
+    file.write_text("\n  \n")
+    with pytest.raises(DataError, match="has no text; expected one a line"):
+        next(read_texts([], str(file), "ner"))
+
+
+def test_texts_are_counted_where_that_can_be_done_beforehand(tmp_path):
+    file = tmp_path / "texts.txt"
+    file.write_text("one\n\ntwo")
+    assert count_texts(["one", "two", "three"], None) == 3
+    assert count_texts([], str(file)) == 2
+    assert count_texts([], None) is None
+    assert count_texts([], "texts.csv") is None
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+def test_a_pipe_is_not_read_to_count_its_texts(tmp_path):
+    os.mkfifo(tmp_path / "texts.txt")
+    assert count_texts([], str(tmp_path / "texts.txt")) is None
+
+
+def test_windows_hold_every_text_once_in_order():
+    texts = [Text(str(n)) for n in range(7)]
+    assert [len(window) for window in windows(texts, 3)] == [3, 3, 1]
+    assert [text for window in windows(texts, 3) for text in window] == texts
+
+
+def test_a_window_of_no_texts_is_refused():
+    with pytest.raises(ConfigError, match="batch_size: got 0"):
+        next(windows([], 0))

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minilora.errors import ConfigError
-from minilora.text import Corpus, Example, Sentence, encode_corpus
+from minilora.text import Corpus, EncodingReport, Example, Sentence, encode_corpus
 
 
 @pytest.fixture(scope="module")
@@ -102,3 +102,7 @@ def test_gold_labels_read_back_are_the_tags_that_were_not_lost(sentences):
         lost = {1: [1]}.get(i, [])
         expected = ["O" if n in lost else tag for n, tag in enumerate(row.tags)]
         assert sentences.word_tags(i, labels) == expected
+
+
+def test_reports_of_parts_add_up():
+    assert EncodingReport(3, 1, 2, 4) + EncodingReport(5, 0, 1, 1) == EncodingReport(8, 1, 3, 5)

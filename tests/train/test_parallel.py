@@ -13,7 +13,7 @@ from minilora.autograd import Tensor
 from minilora.errors import ConfigError
 from minilora.text import Batch
 from minilora.train import map_shards, thread_count
-from minilora.train.parallel import CHUNK_TOKENS, VARIABLE, side_by_side
+from minilora.train.parallel import CHUNK_TOKENS, VARIABLE, one_ahead, side_by_side
 
 
 def blas_threads():
@@ -192,3 +192,40 @@ def test_shards_are_not_recorded(batch):
 
 def test_a_batch_of_one_sequence_is_one_shard(batch: Batch):
     assert len(map_shards(lambda shard: 0, batch.select([4]), threads=8)) == 1
+
+
+def test_looking_ahead_gives_what_map_gives():
+    assert list(one_ahead(lambda i: i * i, range(5))) == [0, 1, 4, 9, 16]
+    assert list(one_ahead(lambda i: i * i, [])) == []
+
+
+def test_the_next_item_is_worked_on_while_the_last_is_in_use():
+    begun = [threading.Event() for _ in range(3)]
+    for i, _ in enumerate(one_ahead(lambda i: begun[i].set(), range(3))):
+        assert begun[min(i + 1, 2)].wait(10)
+
+
+def test_no_more_than_one_item_is_taken_ahead():
+    taken = []
+
+    def items():
+        for i in range(10):
+            taken.append(i)
+            yield i
+
+    ahead = one_ahead(str, items())
+    assert next(ahead) == "0"
+    assert taken == [0, 1]
+    ahead.close()
+
+
+def test_what_looking_ahead_raises_is_raised_in_its_turn():
+    ahead = one_ahead(lambda i: 1 / i, [1, 0])
+    assert next(ahead) == 1
+    with pytest.raises(ZeroDivisionError):
+        next(ahead)
+
+
+def test_items_are_taken_in_the_callers_thread():
+    where = (threading.get_ident() for _ in range(3))
+    assert set(one_ahead(lambda ident: ident, where)) == {threading.get_ident()}
