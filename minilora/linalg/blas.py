@@ -37,7 +37,7 @@ class _Limit:
         with self.lock:
             if self.inside == 0:
                 _take_control()
-                controller = _controller(with_scipys="scipy.linalg" in sys.modules)
+                controller = _controller(with_scipys=not _SCIPYS.isdisjoint(sys.modules))
                 self.limit.enter_context(controller.limit(limits=1, user_api="blas"))
             self.inside += 1
 
@@ -49,6 +49,7 @@ class _Limit:
                 self.limit.close()  # as many threads as there were
 
 
+_SCIPYS = {"scipy.linalg", "scipy.special"}  # either brings SciPy's own BLAS into the process
 _limit = _Limit()
 
 
