@@ -16,13 +16,18 @@ from minilora import kernels
 from minilora._types import DType
 from minilora.cli.console import paint
 from minilora.train import thread_count
+from minilora.train.allocator import keep_freed_memory
 
 PACKAGES = ("numpy", "scipy", "numba", "matplotlib", "safetensors", "tqdm", "threadpoolctl")
 _COMPILE_SECONDS = 15  # about, on a core that does nothing else
 
 
 def ready_kernels(dtype: DType = np.float32) -> None:
-    """Compile or load the kernels; say on standard error why it takes a while, if it does."""
+    """Compile or load the kernels; say on standard error why it takes a while, if it does.
+
+    And have malloc keep what a step frees, since the process is ours.
+    """
+    keep_freed_memory()
     if not kernels.cached(dtype):
         text = f"compiling kernels, once per machine, about {_COMPILE_SECONDS} s"
         print(paint(text, "dim", sys.stderr), file=sys.stderr, flush=True)

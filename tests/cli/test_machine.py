@@ -30,6 +30,13 @@ def test_later_runs_say_nothing(monkeypatch, warmed, capsys):
     assert warmed == ["float32"]
 
 
+def test_a_command_keeps_the_memory_that_its_steps_free(monkeypatch, warmed):
+    asked = []
+    monkeypatch.setattr(machine, "keep_freed_memory", lambda: asked.append(True))
+    ready_kernels("float32")
+    assert asked == [True]
+
+
 def test_the_threads_that_were_asked_for_are_told_from_the_default(monkeypatch):
     monkeypatch.setenv("MINILORA_THREADS", "3")
     assert facts()["threads"] == "3 (MINILORA_THREADS=3)"
