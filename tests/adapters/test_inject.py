@@ -2,8 +2,10 @@ import numpy as np
 import pytest
 
 from minilora.adapters import AdaptedLinear, LoraConfig, LoRALinear, eject, inject, merge
+from minilora.autograd import saved_bytes
 from minilora.errors import TargetError
-from minilora.nn import Linear
+from minilora.nn import BertConfig, BertForTokenClassification, Linear
+from minilora.text import Batch
 
 SAVING = LoraConfig(r=5, lora_alpha=7, modules_to_save=["classifier"])
 HEAD = {"classifier.weight", "classifier.bias"}
@@ -134,3 +136,22 @@ def test_the_class_of_adapter_can_be_your_own(toy64, rng):
 
     inject(toy64, LoraConfig(), rng=rng, adapter=Mine)
     assert type(toy64.encoder.layer[1].value) is Mine
+
+
+def test_nothing_is_kept_below_the_lowest_adapter(rng):
+    """However many layers lie below it: they have no part in the way back."""
+
+    def kept(n_layers):
+        config = BertConfig(
+            vocab_size=10, hidden_size=8, num_hidden_layers=n_layers, num_attention_heads=2,
+            intermediate_size=12, max_position_embeddings=16,
+        )  # fmt: skip
+        model = BertForTokenClassification(config, labels=["O", "B-X"], rng=rng)
+        inject(model, LoraConfig(layers_to_transform=[n_layers - 1]), rng=rng)
+        ids = np.arange(9)
+        batch = Batch(ids, ids, np.zeros_like(ids), np.array([0, 9]), np.zeros_like(ids))
+        everything = [p for _, p in model.named_parameters()]
+        return saved_bytes(model.loss(batch), parameters=everything)
+
+    assert kept(4) == kept(1)
+    assert kept(1)["linear"] > 0

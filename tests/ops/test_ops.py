@@ -108,6 +108,15 @@ def test_dropout_keeps_no_mask(rng):
     assert saved_bytes(ops.dropout(x, p=0.5, seed=0)) == {}
 
 
+@pytest.mark.parametrize("L", [16, 64])
+def test_attention_keeps_no_probabilities(rng, L):
+    q, k, v = (Tensor(rng.standard_normal((L, 8)), requires_grad=True) for _ in range(3))
+    offsets = np.array([0, L])
+    out = ops.attention(q, k, v, offsets=offsets, n_heads=2)
+    log_sum_exps = 8 * L * 2
+    assert saved_bytes(out) == {"attention": out.data.nbytes + log_sum_exps + offsets.nbytes}
+
+
 def test_a_frozen_weight_costs_no_memory(rng):
     x = Tensor(rng.standard_normal((7, 5)), requires_grad=True)
     hidden = x * 2.0
