@@ -1,0 +1,104 @@
+"""What the teacher makes of every word of some texts: its hidden states, on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from minilora import Batch, BertModel, Encoding, Tensor, WordPieceTokenizer
+from minilora._types import Array
+from minilora.train import map_shards
+
+Text = str | list[str]
+"""A text, or its words."""
+
+CHUNK_TOKENS = 4096
+N_SAMPLES = 16
+"""Chunks, from all over the texts, that the mean and deviation of the states are taken from."""
+
+
+@dataclass(frozen=True, eq=False)
+class States:
+    """Hidden states after some of the teacher's layers, a row a word.
+
+    A word's row is the mean over the teacher's pieces of it; [CLS] and [SEP] have rows too. So the
+    rows of a text do not depend on how a vocabulary cuts its words.
+
+    Attributes
+    ----------
+    rows
+        (rows, layers, D) float16, every column with mean 0 and deviation 1.
+    first
+        (texts + 1,) where each text's rows start.
+    """
+
+    rows: Array
+    first: Array
+
+
+def word_numbers(encoding: Encoding) -> Array:
+    """(L,) the word each piece belongs to, counted from [CLS], which is 0, to [SEP]."""
+    ids = encoding.word_ids
+    starts = [i == 0 or word is None or word != ids[i - 1] for i, word in enumerate(ids)]
+    return np.cumsum(starts) - 1
+
+
+def states_of(
+    teacher: BertModel,
+    tokenizer: WordPieceTokenizer,
+    texts: Sequence[Text],
+    *,
+    layers: Sequence[int],
+    file: Path,
+    threads: int | None,
+    progress=lambda chunks: chunks,
+) -> States:
+    """Let the teacher read all texts, and keep its states after ``layers`` in ``file`` (.npy)."""
+    encodings = [tokenizer(text) for text in texts]
+    words = [word_numbers(encoding) for encoding in encodings]
+    first = np.concatenate([[0], np.cumsum([numbers[-1] + 1 for numbers in words])])
+    chunks = in_chunks([len(encoding) for encoding in encodings], CHUNK_TOKENS)
+
+    def read(chunk: Array) -> Array:
+        batch, rows = Batch.pack([encodings[i] for i in chunk]), [np.empty(0)] * len(chunk)
+
+        def forward(shard: Batch) -> list[Array]:
+            h = np.stack([h.data for h in hidden_states(teacher, shard)], axis=1)[:, list(layers)]
+            return np.split(h, shard.offsets[1:-1])
+
+        for members, found in map_shards(forward, batch, threads=threads):
+            for i, h in zip(members, found, strict=True):
+                rows[i] = mean_by_word(h, words[chunk[i]])
+        return np.concatenate(rows)
+
+    sample = np.concatenate([read(c) for c in chunks[:: max(1, len(chunks) // N_SAMPLES)]])
+    mean, deviation = sample.mean(axis=0), sample.std(axis=0)
+    shape = (int(first[-1]), len(layers), teacher.config.hidden_size)
+    rows = np.lib.format.open_memmap(file, mode="w+", dtype=np.float16, shape=shape)
+    for chunk in progress(chunks):
+        rows[first[chunk[0]] : first[chunk[-1] + 1]] = (read(chunk) - mean) / deviation
+    return States(rows, first)
+
+
+def hidden_states(model: BertModel, batch: Batch) -> list[Tensor]:
+    """What comes out of the embeddings and then of each layer, each (T, D)."""
+    states = [model.embeddings(batch)]
+    for layer in model.encoder.layer:
+        states.append(layer(states[-1], batch.offsets))
+    return states
+
+
+def mean_by_word(h: Array, words: Array) -> Array:
+    """h (L, ...), words (L,) -> (words, ...)"""
+    starts = np.flatnonzero(np.diff(words, prepend=-1))
+    counts = np.bincount(words).reshape(-1, *[1] * (h.ndim - 1))
+    return np.add.reduceat(h, starts, axis=0) / counts
+
+
+def in_chunks(lengths: Sequence[int] | Array, n_tokens: int) -> list[Array]:
+    """Neighbours together, about ``n_tokens`` a chunk."""
+    cut = np.cumsum(lengths) // n_tokens
+    return np.split(np.arange(len(lengths)), np.flatnonzero(np.diff(cut)) + 1)

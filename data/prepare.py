@@ -1,0 +1,77 @@
+"""Make what minilora ships besides its code and its hand-written data.
+
+    python data/prepare.py tiny-bert --teacher DIR --text FILE ... --dev FILE ...
+
+distils an encoder of the BERT family into one of 3 million parameters, data/tiny_bert. README.md
+says what was tried; the command's defaults are what was chosen.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import hashlib
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from distil.run import Plan, distil
+
+HERE = Path(__file__).resolve().parent
+
+
+def parse(words: Sequence[str] | None = None) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    jobs = parser.add_subparsers(required=True, metavar="WHAT")
+    tiny = jobs.add_parser("tiny-bert", help="a tiny encoder, distilled from a larger one")
+    add = tiny.add_argument
+    add("--teacher", type=Path, required=True, help="folder of the encoder to learn from")
+    add("--text", type=Path, nargs="+", required=True, help=".conll and .tsv files to learn on")
+    add("--dev", type=Path, nargs="*", default=[], help="files to see how well it understands")
+    add("--out", type=Path, default=HERE / "tiny_bert", help="new folder (default data/tiny_bert)")
+    add(
+        "--cache", type=Path, help="folder to keep what the teacher said (default: a temporary one)"
+    )
+    add("--threads", type=int, help="cores to use (default: all)")
+    for name, default in dataclasses.asdict(Plan()).items():
+        flag = f"--{name.replace('_', '-')}"
+        if isinstance(default, bool):
+            add(flag, action=argparse.BooleanOptionalAction, default=default)
+        elif isinstance(default, tuple):
+            add(flag, type=int, nargs="+", default=default, metavar="N")
+        else:
+            add(flag, type=type(default), default=default, metavar="N")
+    return parser.parse_args(words)
+
+
+def tiny_bert(options: argparse.Namespace) -> None:
+    """Distil, and say what came out."""
+    if any(options.out.glob("*")):
+        sys.exit(f"{options.out}: already holds files; choose another --out, or remove them")
+    plan = Plan.of(options)
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = options.cache or Path(temporary)
+        folder.mkdir(parents=True, exist_ok=True)
+        distil(
+            plan,
+            teacher_dir=options.teacher,
+            text=options.text,
+            dev=options.dev,
+            out=options.out,
+            cache=folder,
+            threads=options.threads,
+        )
+    for path in sorted(options.out.iterdir()):
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        print(f"{path.stat().st_size:>10,}  {digest}  {path.name}")
+
+
+def main(words: Sequence[str] | None = None) -> None:
+    """Run it."""
+    tiny_bert(parse(words))
+
+
+if __name__ == "__main__":
+    main()
