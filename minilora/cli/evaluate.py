@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from minilora.cli.console import Console
-from minilora.cli.inference import add_inference_options, ready_model
+from minilora.cli.inference import add_inference_options, encode, ready_model, text_bar
 from minilora.cli.machine import ready_kernels
 from minilora.cli.parser import Parser
 from minilora.cli.scores import score_lines
-from minilora.cli.trained import add_model_options, load
-from minilora.text import encode_corpus, read_corpus
+from minilora.cli.trained import Trained, add_model_options, load
+from minilora.text import Corpus, Dataset, EncodingReport, read_corpus
 from minilora.text.counting import count
 from minilora.train import evaluate
+from minilora.train.parallel import one_ahead
 
 EPILOG = """\
 examples:
@@ -43,21 +44,33 @@ def run(words: Sequence[str]) -> int:
     trained = load(options, console)
     model = ready_model(trained, options)
     corpus = read_corpus(Path(options.data), trained.task)
-    dataset = encode_corpus(
-        corpus, trained.tokenizer, model.label_names, max_length=trained.max_length
-    )
-    for note in (*corpus.notes, *dataset.report.lines()):
+    for note in corpus.notes:
         console.note(note)
     ready_kernels()
-    scores = evaluate(model, dataset, batch_size=options.batch_size, threads=options.threads)
-    console.say(f"{options.data}: {count(len(dataset), 'row')}", "", *score_lines(scores))
+    reports: list[EncodingReport] = []
+    parts = _encoded_parts(corpus, trained, options.batch_size, reports)
+    scores = evaluate(model, parts, threads=options.threads)
+    for line in sum(reports, EncodingReport(0)).lines():
+        console.note(line)
+    console.say(f"{options.data}: {count(len(corpus), 'row')}", "", *score_lines(scores))
     console.finish(
         {
             "command": "evaluate",
             "task": trained.task,
             "data": options.data,
-            "n_rows": len(dataset),
+            "n_rows": len(corpus),
             **scores,
         }
     )
     return 0
+
+
+def _encoded_parts(
+    corpus: Corpus, trained: Trained, size: int, reports: list[EncodingReport]
+) -> Iterator[Dataset]:
+    """The corpus in parts of ``size`` rows, the next one being encoded meanwhile."""
+    with text_bar(len(corpus)) as bar:
+        for part in one_ahead(lambda part: encode(part, trained), corpus.parts(size)):
+            reports.append(part.report)
+            yield part
+            bar.update(len(part))

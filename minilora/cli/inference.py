@@ -11,6 +11,7 @@ from tqdm import tqdm
 from minilora.adapters import merge
 from minilora.cli.parser import whole_number
 from minilora.cli.trained import Trained
+from minilora.text import Corpus, Dataset, encode_corpus
 
 BAR = "{percentage:3.0f} %  {bar:24}  {n_fmt} of {total_fmt} texts  {remaining} left"
 BAR_WITHOUT_END = "{n_fmt} texts  {elapsed}"
@@ -48,6 +49,13 @@ def ready_model(trained: Trained, options: argparse.Namespace) -> Any:
     if trained.model.adaptation is not None and not options.unmerged:
         merge(trained.model)
     return trained.model
+
+
+def encode(corpus: Corpus, trained: Trained) -> Dataset:
+    """The corpus as the model sees it."""
+    return encode_corpus(
+        corpus, trained.tokenizer, trained.model.label_names, max_length=trained.max_length
+    )
 
 
 def text_bar(total: int | None) -> tqdm[Any]:

@@ -10,13 +10,13 @@ from typing import Any
 from tqdm import tqdm
 
 from minilora.cli.console import Console, paint
-from minilora.cli.inference import add_inference_options, ready_model, text_bar
+from minilora.cli.inference import add_inference_options, encode, ready_model, text_bar
 from minilora.cli.machine import ready_kernels
 from minilora.cli.parser import Parser
 from minilora.cli.table import display_width, pad
 from minilora.cli.texts import Text, count_texts, read_texts, to_corpus, windows
 from minilora.cli.trained import Trained, add_model_options, load
-from minilora.text import Dataset, EncodingReport, encode_corpus
+from minilora.text import Dataset, EncodingReport
 from minilora.text.bio import spans, split_tag
 from minilora.train import ClassPrediction, TagPrediction, predict
 from minilora.train.parallel import one_ahead
@@ -85,12 +85,7 @@ def _encoded(
     """Each window of texts with its encodings, the next one being encoded meanwhile."""
 
     def encoded(window: list[Text]) -> tuple[list[Text], Dataset]:
-        return window, encode_corpus(
-            to_corpus(window, trained.task),
-            trained.tokenizer,
-            trained.model.label_names,
-            max_length=trained.max_length,
-        )
+        return window, encode(to_corpus(window, trained.task), trained)
 
     return one_ahead(encoded, windows)
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, TypeAlias
+
+from minilora.errors import ConfigError
 
 Task: TypeAlias = Literal["ner", "classify"]
 
@@ -57,6 +60,13 @@ class Corpus:
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    def parts(self, batch_size: int) -> Iterator[Corpus]:
+        """The rows in order, ``batch_size`` to a part (the last may have fewer)."""
+        if batch_size < 1:
+            raise ConfigError(f"batch_size: got {batch_size}; it must be at least 1.")
+        for start in range(0, len(self), batch_size):
+            yield replace(self, rows=self.rows[start : start + batch_size])
 
 
 def label_names(corpus: Corpus) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,7 +50,11 @@ class ClassPrediction:
 
 
 def evaluate(
-    model: Any, data: Dataset, *, batch_size: int = 32, threads: int | None = None
+    model: Any,
+    data: Dataset | Iterable[Dataset],
+    *,
+    batch_size: int = 32,
+    threads: int | None = None,
 ) -> dict[str, Any]:
     """Score a model on labelled data; nothing is recorded and nothing dropped.
 
@@ -59,9 +63,11 @@ def evaluate(
     model
         A model with a head.
     data
-        Rows with labels, of the names in ``model.label_names``.
+        Rows with labels, of the names in ``model.label_names``; or parts of them, which may be
+        made when they are asked for: none is kept.
     batch_size
-        Sequences per forward pass, all threads together; the scores do not depend on it.
+        Rows at a time, all threads together; the scores do not depend on it. Parts are taken as
+        they are.
     threads
         See `minilora.train.train_step`.
 
@@ -79,11 +85,23 @@ def evaluate(
     DataError
         Data that is empty, without labels, or with other labels than the model's.
     """
-    check_data("evaluate", model, data)
-    check_labelled("evaluate", data)
-    logits = _row_logits(model, data, batch_size, threads)
-    scores = _score_tags(data, logits) if data.task == "ner" else _score_classes(data, logits)
-    return {"loss": _mean_loss(data, logits), **scores}
+    if isinstance(data, Dataset):
+        check_data("evaluate", model, data)
+        check_labelled("evaluate", data)
+        data = _windows(data, batch_size)
+    loss, n_targets, gold, predicted = 0.0, 0, list[Any](), list[Any]()
+    for part in data:
+        check_data("evaluate", model, part)
+        logits = _row_logits(model, part, threads)
+        part_loss, part_targets = _summed_loss(part, logits)
+        loss, n_targets = loss + part_loss, n_targets + part_targets
+        gold += _gold(part)
+        predicted += _predicted(part, logits)
+    if n_targets == 0:
+        raise DataError(f"evaluate: not one of {len(gold)} rows has a label to compare with.")
+    if model.labels_are_per == "token":
+        return {"loss": loss / n_targets, **_score_tags(gold, predicted)}
+    return {"loss": loss / n_targets, **_score_classes(gold, predicted, model.label_names)}
 
 
 def predict(
@@ -94,7 +112,8 @@ def predict(
     Parameters and errors are those of `evaluate`, but labels are not needed.
     """
     check_data("predict", model, data)
-    logits = _row_logits(model, data, batch_size, threads)
+    windows = _windows(data, batch_size)
+    logits = [row for window in windows for row in _row_logits(model, window, threads)]
     if data.task == "ner":
         return [_tag(data, i, kernels.softmax(row)) for i, row in enumerate(logits)]
     probabilities = kernels.softmax(np.stack(logits))
@@ -123,7 +142,11 @@ def check_labelled(where: str, data: Dataset) -> None:
         )
 
 
-def _row_logits(model: Any, data: Dataset, batch_size: int, threads: int | None) -> list[Array]:
+def _windows(data: Dataset, batch_size: int) -> Iterator[Dataset]:
+    return (data.select(indices) for indices in data.batches(batch_size))
+
+
+def _row_logits(model: Any, data: Dataset, threads: int | None) -> list[Array]:
     """Logits of every row, in order: (L, C) each for NER, (C,) for classification."""
     rows: list[Array] = [np.empty(0)] * len(data)
 
@@ -131,24 +154,37 @@ def _row_logits(model: Any, data: Dataset, batch_size: int, threads: int | None)
         logits: Array = model(shard).data
         return np.split(logits, shard.offsets[1:-1]) if data.task == "ner" else list(logits)
 
-    for indices in data.batches(batch_size):
-        for members, logits in map_shards(forward, data.batch(indices), threads=threads):
-            for row, row_logits in zip(indices[members], logits, strict=True):
-                rows[row] = row_logits
+    for members, logits in map_shards(forward, data.batch(range(len(data))), threads=threads):
+        for row, row_logits in zip(members, logits, strict=True):
+            rows[row] = row_logits
     return rows
 
 
-def _mean_loss(data: Dataset, logits: Sequence[Array]) -> float:
-    assert data.labels is not None
+def _summed_loss(data: Dataset, logits: Sequence[Array]) -> tuple[float, int]:
+    """Σ cross-entropies over the labels that are not ignored, and how many those are."""
+    if data.labels is None:
+        raise DataError("evaluate: the data has no labels; they were expected on every row.")
     join = np.concatenate if data.task == "ner" else np.stack
     targets = np.asarray(join(list(data.labels)), np.int64)
     total, _ = kernels.cross_entropy(join(logits), targets, IGNORED, 0.0)
-    return float(total) / int(np.count_nonzero(targets != IGNORED))
+    return float(total), int(np.count_nonzero(targets != IGNORED))
 
 
-def _score_tags(data: Dataset, logits: Sequence[Array]) -> dict[str, Any]:
-    gold = [row.tags for row in data.rows if isinstance(row, Sentence)]
-    predicted = [data.word_tags(i, row.argmax(axis=1)) for i, row in enumerate(logits)]
+def _gold(data: Dataset) -> list[Any]:
+    """The tags of each sentence, or the label id of each text."""
+    if data.task == "ner":
+        return [row.tags for row in data.rows if isinstance(row, Sentence)]
+    return [] if data.labels is None else list(data.labels)
+
+
+def _predicted(data: Dataset, logits: Sequence[Array]) -> list[Any]:
+    """The same, as the model says it."""
+    if data.task == "ner":
+        return [data.word_tags(i, row.argmax(axis=1)) for i, row in enumerate(logits)]
+    return [row.argmax() for row in logits]
+
+
+def _score_tags(gold: list[list[str]], predicted: list[list[str]]) -> dict[str, Any]:
     strict = entity_scores(gold, predicted, scheme="strict")
     return {
         **_entities(entity_scores(gold, predicted)),
@@ -167,9 +203,8 @@ def _entities(scores: Scores) -> dict[str, Any]:
     }
 
 
-def _score_classes(data: Dataset, logits: Sequence[Array]) -> dict[str, Any]:
-    names, gold = data.label_names, np.asarray(data.labels)
-    confusion = confusion_matrix(gold, np.stack(logits).argmax(axis=1), len(names))
+def _score_classes(gold: list[int], predicted: list[int], names: Sequence[str]) -> dict[str, Any]:
+    confusion = confusion_matrix(np.array(gold), np.array(predicted), len(names))
     scores, absent = class_scores(confusion, names), Score(0.0, 0.0, 0.0, 0)
     return {
         "accuracy": float(np.trace(confusion)) / len(gold),

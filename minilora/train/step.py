@@ -57,7 +57,8 @@ def train_step(
     chunk_tokens
         How many tokens each thread works on at a time, in whole sequences: activations are held for
         so many (or for one sequence, if that is longer) however large the batch is. Like
-        ``threads`` it changes the result by rounding only.
+        ``threads`` it changes the result by rounding only. More than the default is worth its
+        memory only where every weight trains, for each chunk then adds to as many gradients.
     label_smoothing
         See `minilora.ops.cross_entropy`.
 

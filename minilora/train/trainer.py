@@ -120,9 +120,7 @@ class Trainer:
     def _score_dev(self) -> dict[str, Any] | None:
         if self.dev is None:
             return None
-        scores = evaluate(
-            self.model, self.dev, batch_size=self.settings.batch_size, threads=self.threads
-        )
+        scores = evaluate(self.model, self.dev, threads=self.threads)
         if not math.isfinite(scores["loss"]):
             raise DivergenceError(
                 f"fit: the dev loss is {scores['loss']} after step {self.n_steps}. {ADVICE}"

@@ -45,6 +45,22 @@ def test_folding_in_changes_scores_by_rounding_only(run, base, data, topic_run):
     assert merged == unmerged
 
 
+def test_scores_do_not_depend_on_how_many_rows_are_taken_at_a_time(run, base, data, ner_run):
+    words = ("evaluate", "--base", base, "--adapter", ner_run, "--data", data / "test.conll")
+    few, many = (run(*words, "--json", "--batch-size", n).json for n in (3, 100))
+    assert few.pop("loss") == pytest.approx(many.pop("loss"), rel=1e-5)
+    assert few == many
+    answer = run(*words, "--batch-size", 0)
+    assert (answer.code, answer.err) == (2, "batch_size: got 0; it must be at least 1.\n")
+
+
+def test_what_was_cut_is_counted_over_all_parts(run, base, data, ner_run):
+    words = ("evaluate", "--base", base, "--adapter", ner_run, "--data", data / "test.conll")
+    answers = [run(*words, "--max-length", 4, "--batch-size", n).out for n in (3, 100)]
+    assert "note: 8 of 8 rows truncated" in answers[0]
+    assert answers[0] == answers[1]
+
+
 def test_people_get_a_table(run, base, data, topic_run):
     file = data / "test.tsv"
     answer = run("evaluate", "--base", base, "--adapter", topic_run, "--data", file)

@@ -25,6 +25,47 @@ def test_scores_do_not_depend_on_batches_and_threads(tagger, ner_data, batch_siz
     assert scores == expected
 
 
+@pytest.mark.parametrize("task", ["ner", "classify"])
+def test_data_may_come_in_parts_that_are_made_when_needed(
+    task, tagger, classifier, ner_data, topic_data
+):
+    model, data = (
+        (tagger(np.float64), ner_data(11, 1))
+        if task == "ner"
+        else (classifier(np.float64), topic_data(11, 1))
+    )
+    made = []
+
+    def parts():
+        for rows in ([0], range(1, 7), range(7, 11)):
+            made.append(len(rows))
+            yield data.select(rows)
+
+    scores, expected = evaluate(model, parts()), evaluate(model, data, batch_size=11)
+    assert made == [1, 6, 4]
+    assert math.isclose(scores.pop("loss"), expected.pop("loss"), rel_tol=1e-12)
+    assert scores == expected
+
+
+def test_a_part_without_a_label_that_counts_adds_nothing(tagger, ner_data):
+    model, data = tagger(np.float64), ner_data(5, 1)
+    silent = dataclasses.replace(data, labels=[np.full_like(a, -100) for a in data.labels])
+    scores = evaluate(model, [data, silent])
+    assert math.isclose(scores["loss"], evaluate(model, data)["loss"], rel_tol=1e-12)
+    with pytest.raises(DataError, match="not one of 5 rows has a label to compare with"):
+        evaluate(model, [silent])
+
+
+def test_parts_need_labels(tagger, ner_data):
+    with pytest.raises(DataError, match="the data has no labels"):
+        evaluate(tagger(), [without_labels(ner_data(3, 1))])
+
+
+def test_no_parts_are_refused(tagger):
+    with pytest.raises(DataError, match="not one of 0 rows"):
+        evaluate(tagger(), [])
+
+
 def test_the_loss_is_the_mean_over_all_targets(tagger, ner_data):
     model, data = tagger(np.float64), ner_data(11, 1)
     expected = model.loss(data.batch(range(11))).item()
