@@ -105,7 +105,7 @@ def test_the_best_parameters_are_put_back(tagger, ner_data, monkeypatch):
 
 def test_the_score_of_the_returned_model_is_the_best_one(tagger, ner_data):
     model, history = run(tagger, ner_data, changed(epochs=3))
-    assert evaluate(model, ner_data(8, 2), batch_size=4, threads=1) == history.best.dev
+    assert evaluate(model, ner_data(8, 2), threads=1) == history.best.dev
 
 
 def test_a_low_loss_is_best_when_asked_for(tagger, ner_data, monkeypatch):
