@@ -1,7 +1,12 @@
+import io
+from pathlib import Path
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from minilora.errors import CheckpointError, DataError
-from minilora.files import read_bytes, read_json
+from minilora.files import decode, decode_lines, read_bytes, read_json
 
 
 def refusal(path) -> str:
@@ -64,3 +69,17 @@ def test_a_file_that_cannot_be_read_says_why(tmp_path):
 def test_a_file_that_is_no_json_object_says_why(tmp_path, content, reason):
     (tmp_path / "x.json").write_bytes(content)
     assert reason in refusal(tmp_path / "x.json")
+
+
+@given(st.lists(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0\n"))))
+def test_lines_are_decoded_as_the_whole_is(lines):
+    raw = "\ufeff".encode() + "\n".join(lines).encode()
+    decoded = "".join(decode_lines(io.BytesIO(raw), Path("x"), error=DataError))
+    assert decoded == decode(raw, Path("x"), error=DataError)
+
+
+def test_a_bad_line_is_named_by_its_place_in_the_file():
+    with pytest.raises(DataError, match="x:3: byte 0xff at offset 4 is not UTF-8"):
+        list(decode_lines([b"a\n", b"b\n", b"\xff\xfe\n"], Path("x"), error=DataError))
+    with pytest.raises(DataError, match="x:2: holds a NUL byte"):
+        list(decode_lines([b"a\n", b"b\0\n"], Path("x"), error=DataError))
