@@ -16,9 +16,10 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from distil.run import Plan, distil
+from distil.plan import Plan
+from distil.run import distil
 
-HERE = Path(__file__).resolve().parent
+TINY = Path(__file__).resolve().parent / "tiny_bert"
 
 
 def parse(words: Sequence[str] | None = None) -> argparse.Namespace:
@@ -30,7 +31,7 @@ def parse(words: Sequence[str] | None = None) -> argparse.Namespace:
     add("--teacher", type=Path, required=True, help="folder of the encoder to learn from")
     add("--text", type=Path, nargs="+", required=True, help=".conll and .tsv files to learn on")
     add("--dev", type=Path, nargs="*", default=[], help="files to see how well it understands")
-    add("--out", type=Path, default=HERE / "tiny_bert", help="new folder (default data/tiny_bert)")
+    add("--out", type=Path, default=TINY, help="new folder (default data/tiny_bert)")
     add(
         "--cache", type=Path, help="folder to keep what the teacher said (default: a temporary one)"
     )
@@ -39,8 +40,6 @@ def parse(words: Sequence[str] | None = None) -> argparse.Namespace:
         flag = f"--{name.replace('_', '-')}"
         if isinstance(default, bool):
             add(flag, action=argparse.BooleanOptionalAction, default=default)
-        elif isinstance(default, tuple):
-            add(flag, type=int, nargs="+", default=default, metavar="N")
         else:
             add(flag, type=type(default), default=default, metavar="N")
     return parser.parse_args(words)

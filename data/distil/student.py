@@ -9,17 +9,15 @@ from dataclasses import replace
 import numpy as np
 
 from distil.lessons import Lessons
+from distil.start import fit_linear
 from distil.teacher import hidden_states
-from minilora import Batch, BertConfig, BertForMaskedLM, BertModel, Tensor
+from minilora import Batch, BertConfig, BertForMaskedLM, Tensor, no_grad
 from minilora._types import DType, Rng
-from minilora.linalg import svd
 from minilora.nn import Module
 from minilora.nn.bert import BertPooler
 from minilora.nn.layers import Linear
 from minilora.ops import cross_entropy, mse_loss
 
-CAPITALS = 0.5
-"""How far pieces with a capital start from those without, in norms of an embedding."""
 MASKED_TEXTS, MASKED_PIECES = 0.5, 0.15
 """The share of texts of which some pieces are masked, and the share of their pieces."""
 
@@ -31,34 +29,6 @@ class Student(BertForMaskedLM):
         super().__init__(config, rng=None, dtype=dtype)
         self.bert.pooler = BertPooler(config, dtype)
         self.start(config, rng)
-
-
-def new_student(
-    config: BertConfig, teacher: BertModel, pieces: Mapping[str, int], *, rng: Rng
-) -> Student:
-    """Layers at random; embeddings as the teacher's, in the D directions that keep most of them.
-
-    With E (V, D of the teacher) = U Σ Vᵀ, the rows that belong to the student's pieces, the student
-    starts from E V_D, and its positions and token types from theirs in the same directions. Pieces
-    with a capital are moved by one random vector, or nothing would tell them from those without.
-    """
-    student = Student(config, rng=rng)
-    theirs, ours = teacher.embeddings, student.bert.embeddings
-    E = theirs.word_embeddings.weight.data[list(pieces.values())]
-    directions = svd(E).Vh[: config.hidden_size].T  # (D of the teacher, D)
-    positions = theirs.position_embeddings.weight.data[: config.max_position_embeddings]
-    for mine, table in (
-        (ours.word_embeddings, E),
-        (ours.position_embeddings, positions),
-        (ours.token_type_embeddings, theirs.token_type_embeddings.weight.data),
-    ):
-        mine.weight.data = np.ascontiguousarray(table @ directions)
-    W = ours.word_embeddings.weight.data
-    with_capital = [piece != piece.lower() and not piece.startswith("[") for piece in pieces]
-    u = rng.standard_normal(config.hidden_size)
-    step = CAPITALS * np.linalg.norm(W, axis=1).mean() / np.linalg.norm(u)
-    W[with_capital] += (step * u).astype(W.dtype)
-    return student
 
 
 class Distillation(Module):
@@ -85,11 +55,20 @@ class Distillation(Module):
 
     def __init__(self, student: BertForMaskedLM, lessons: Lessons, *, mlm: float, rng: Rng) -> None:
         self.student, self.lessons, self.mlm = student, lessons, mlm
-        _, L, O = lessons.states.shape
+        _, n, O = lessons.states.shape  # the last of these n layers is the sentences'
         D = student.config.hidden_size
-        *words, sentence = rng.standard_normal((L + 1, O, D)).astype(np.float32) / math.sqrt(D)
+        *words, sentence = rng.standard_normal((n, O, D)).astype(np.float32) / math.sqrt(D)
         self.words = [Linear(W, np.zeros(O, np.float32)) for W in words]
         self.sentence = Linear(sentence, np.zeros(O, np.float32))
+
+    def fit(self, batch: Batch) -> None:
+        """Start the words' maps where least squares has them on this batch."""
+        with no_grad():
+            states = hidden_states(self.student.bert, batch)[-len(self.words) :]
+            for project, h, y in zip(
+                self.words, states, self.lessons.targets(batch.labels), strict=False
+            ):
+                fit_linear(project, h.data, y)
 
     def loss(
         self, batch: Batch, *, n_targets: int | None = None, label_smoothing: float = 0.0
@@ -110,13 +89,14 @@ class Distillation(Module):
 
     def missed(self, states: list[Tensor], batch: Batch) -> list[Tensor]:
         """Mean squared errors: of words, layer by layer, and of whole texts."""
-        last, wanted = states[-len(self.words) :], self.lessons.targets(batch.labels)
+        last = states[-len(self.words) :]
+        *wanted, meaning = self.lessons.targets(batch.labels)
         errors = [
             mse_loss(project(h), Tensor(y))
             for project, h, y in zip(self.words, last, wanted, strict=True)
         ]
         pooled = self.student.bert.pooled(states[-1], batch)  # (N, D)
-        y = np.add.reduceat(wanted[-1], batch.offsets[:-1]) / batch.lengths[:, None]
+        y = np.add.reduceat(meaning, batch.offsets[:-1]) / batch.lengths[:, None]
         return [*errors, mse_loss(self.sentence(pooled), Tensor(y.astype(np.float32)))]
 
 

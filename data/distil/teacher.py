@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,14 +54,20 @@ def states_of(
     texts: Sequence[Text],
     *,
     layers: Sequence[int],
-    file: Path,
+    folder: Path,
     threads: int | None,
     progress=lambda chunks: chunks,
 ) -> States:
-    """Let the teacher read all texts, and keep its states after ``layers`` in ``file`` (.npy)."""
+    """Let the teacher read all texts; its states after ``layers`` are kept in ``folder``.
+
+    What lies there from another time, of the same teacher and texts, is used again.
+    """
     encodings = [tokenizer(text) for text in texts]
     words = [word_numbers(encoding) for encoding in encodings]
     first = np.concatenate([[0], np.cumsum([numbers[-1] + 1 for numbers in words])])
+    file = folder / f"{identity(teacher, texts, layers)}.npy"
+    if file.exists():
+        return States(np.load(file, mmap_mode="r"), first)
     chunks = in_chunks([len(encoding) for encoding in encodings], CHUNK_TOKENS)
 
     def read(chunk: Array) -> Array:
@@ -76,11 +84,22 @@ def states_of(
 
     sample = np.concatenate([read(c) for c in chunks[:: max(1, len(chunks) // N_SAMPLES)]])
     mean, deviation = sample.mean(axis=0), sample.std(axis=0)
+    partial = file.with_suffix(".partial")
     shape = (int(first[-1]), len(layers), teacher.config.hidden_size)
-    rows = np.lib.format.open_memmap(file, mode="w+", dtype=np.float16, shape=shape)
+    rows = np.lib.format.open_memmap(partial, mode="w+", dtype=np.float16, shape=shape)
     for chunk in progress(chunks):
         rows[first[chunk[0]] : first[chunk[-1] + 1]] = (read(chunk) - mean) / deviation
+    rows.flush()
+    partial.rename(file)
     return States(rows, first)
+
+
+def identity(teacher: BertModel, texts: Sequence[Text], layers: Sequence[int]) -> str:
+    """A name for these states."""
+    digest = hashlib.sha256(json.dumps([list(layers), *texts]).encode())
+    for _, parameter in teacher.named_parameters():
+        digest.update(parameter.data)
+    return digest.hexdigest()[:16]
 
 
 def hidden_states(model: BertModel, batch: Batch) -> list[Tensor]:
