@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from distil.teacher import States, Text, in_chunks, word_numbers
+from distil.teacher import States, in_chunks, word_numbers
+from distil.texts import Text
 from minilora import Batch, Encoding, WordPieceTokenizer
 from minilora._types import Array, Rng
 

@@ -20,6 +20,8 @@ class Plan:
         heads are 32 wide, as the teacher's.
     cased
         Whether capitals are kept.
+    copies, swapped
+        How many variations of every text there are, and the share of words replaced in them.
     pieces, batch_pieces
         How many pieces are read in all, and at a time.
     lr, weight_decay, warmup
@@ -36,6 +38,8 @@ class Plan:
     vocabulary: int = 7600
     positions: int = 256
     cased: bool = True
+    copies: int = 2
+    swapped: float = 0.15
     pieces: int = 20_000_000
     batch_pieces: int = 2000
     lr: float = 2e-3

@@ -13,11 +13,11 @@ from distil.plan import Plan
 from distil.start import start
 from distil.student import Student
 from distil.teach import teach
-from distil.teacher import Text, states_of
+from distil.teacher import states_of
+from distil.texts import Text, read_texts, variations
 from distil.vocabulary import choose_pieces
-from minilora import BertModel, WordPieceTokenizer, read_corpus
+from minilora import BertModel, WordPieceTokenizer
 from minilora.storage import replacing, write_json, write_tensors
-from minilora.text import Sentence
 
 SAMPLE = 1500
 """Texts that the start is fitted on."""
@@ -54,22 +54,14 @@ def distil(
         )
         return Lessons.join(tokenizer, texts, states, max_length=plan.positions)
 
-    train = lessons("text", texts)
+    varied = [v for _ in range(plan.copies) for v in variations(texts, plan.swapped, rng)]
+    train = lessons("texts", [*texts, *varied])
     held_out = lessons("dev", read_texts(dev)) if dev else None
     student = Student(plan.config(), rng=rng)
     sample = train.batch(rng.permutation(len(train.encodings))[:SAMPLE])
     start(student, teacher, pieces, sample, rng=rng)
     teach(student, sample, train, held_out, plan, ids=tokenizer.vocab, rng=rng, threads=threads)
     write_student(student, out)
-
-
-def read_texts(paths: Sequence[Path]) -> list[Text]:
-    """Sentences as words, other rows as texts; labels are not looked at."""
-    texts: list[Text] = []
-    for path in paths:
-        rows = read_corpus(path, "ner" if path.suffix == ".conll" else "classify").rows
-        texts += [row.words if isinstance(row, Sentence) else row.text for row in rows]
-    return texts
 
 
 def write_student(student: Student, folder: Path) -> None:

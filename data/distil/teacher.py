@@ -10,12 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
+from distil.texts import Text
 from minilora import Batch, BertModel, Encoding, Tensor, WordPieceTokenizer
 from minilora._types import Array
 from minilora.train import map_shards
-
-Text = str | list[str]
-"""A text, or its words."""
 
 CHUNK_TOKENS = 4096
 N_SAMPLES = 16

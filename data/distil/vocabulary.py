@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
+from distil.texts import Text
 from minilora.text import WordPieceTokenizer
 from minilora.text.normalizer import Normalizer, split_words
 from minilora.text.wordpiece import WordPiece
@@ -13,9 +14,6 @@ SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 PREFIX = "##"
 CAPITALISED_SHARE = 0.2
 """Of a word's frequency in English at large: how much of it is at the start of a sentence, say."""
-
-Text = str | Sequence[str]
-"""A text, or its words."""
 
 
 def normalizer(*, cased: bool) -> Normalizer:
