@@ -18,6 +18,7 @@ from pathlib import Path
 
 from distil.plan import Plan
 from distil.run import distil
+from minilora.errors import MiniLoraError, OutputError
 
 TINY = Path(__file__).resolve().parent / "tiny_bert"
 
@@ -46,9 +47,12 @@ def parse(words: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def tiny_bert(options: argparse.Namespace) -> None:
-    """Distil, and say what came out."""
+    """Distil, and say what came out: bytes, sha256 and name of each file."""
     if any(options.out.glob("*")):
-        sys.exit(f"{options.out}: already holds files; choose another --out, or remove them")
+        raise OutputError(
+            f"{options.out}: holds files already; a new folder was expected; choose another --out, "
+            "or remove them."
+        )
     plan = Plan.of(options)
     with tempfile.TemporaryDirectory() as temporary:
         folder = options.cache or Path(temporary)
@@ -67,10 +71,15 @@ def tiny_bert(options: argparse.Namespace) -> None:
         print(f"{path.stat().st_size:>10,}  {digest}  {path.name}")
 
 
-def main(words: Sequence[str] | None = None) -> None:
-    """Run it."""
-    tiny_bert(parse(words))
+def main(words: Sequence[str] | None = None) -> int:
+    """Run it; return the exit code, 2 for what cannot be used, of which a line says what."""
+    try:
+        tiny_bert(parse(words))
+    except MiniLoraError as error:
+        print(" ".join(str(error).splitlines()), file=sys.stderr)
+        return 2
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -11,6 +11,7 @@ from distil.teacher import States, in_chunks, word_numbers
 from distil.texts import Text
 from minilora import Batch, Encoding, WordPieceTokenizer
 from minilora._types import Array, Rng
+from minilora.errors import DataError
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,14 +47,35 @@ class Lessons:
         *,
         max_length: int,
     ) -> Lessons:
-        """Leave out texts that either of the two had to cut."""
+        """Read texts in the student's pieces; leave out those that either of the two had to cut.
+
+        Parameters
+        ----------
+        tokenizer
+            The student's.
+        texts, states
+            n texts, and what the teacher makes of them.
+        max_length
+            The most pieces the student reads at a time.
+
+        Raises
+        ------
+        DataError
+            No text is left.
+        """
         encodings, rows = [], []
         for i, text in enumerate(texts):
             encoding = tokenizer(text, max_length=max_length)
             words = word_numbers(encoding)
-            if not encoding.truncated and words[-1] + 1 == states.first[i + 1] - states.first[i]:
+            whole = states.whole[i] and not encoding.truncated
+            if whole and words[-1] + 1 == states.first[i + 1] - states.first[i]:
                 encodings.append(encoding)
                 rows.append(words + states.first[i])
+        if not encodings:
+            raise DataError(
+                f"texts: none of these {len(texts)} can be read whole by both teacher and student, "
+                f"which has {max_length} positions; add shorter ones."
+            )
         return cls(
             encodings,
             np.concatenate([encoding.input_ids for encoding in encodings]),
@@ -69,11 +91,21 @@ class Lessons:
             yield self.batch(order[chunk])
 
     def batch(self, indices: Array) -> Batch:
-        """These texts, packed."""
+        """These texts, packed; the labels are the pieces' numbers."""
         numbers = [np.arange(self.first[i], self.first[i + 1]) for i in indices]
         return Batch.pack([self.encodings[i] for i in indices], labels=numbers)
 
-    def targets(self, numbers: Array) -> list[Array]:
-        """What the teacher makes of these pieces, layer by layer, each (T, D) float32."""
-        states = self.states[self.rows[numbers]]
+    def true_ids(self, batch: Batch) -> Array:
+        """(T,) the ids of a batch's pieces, whatever is masked in it."""
+        true: Array = self.ids[_numbers(batch)]
+        return true
+
+    def targets(self, batch: Batch) -> list[Array]:
+        """What the teacher makes of a batch's pieces, layer by layer, each (T, D) float32."""
+        states = self.states[self.rows[_numbers(batch)]]
         return [states[:, l].astype(np.float32) for l in range(states.shape[1])]
+
+
+def _numbers(batch: Batch) -> Array:
+    assert batch.labels is not None  # `Lessons.batch` sets them
+    return batch.labels

@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields
 from typing import ClassVar
 
 from minilora import BertConfig
+from minilora.errors import ConfigError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +55,34 @@ class Plan:
     def of(cls, options: argparse.Namespace) -> Plan:
         """The plan among these options."""
         return cls(**{field.name: getattr(options, field.name) for field in fields(cls)})
+
+    def check(self, teacher: BertConfig) -> None:
+        """Refuse what cannot be cut from this teacher.
+
+        Raises
+        ------
+        ConfigError
+            Listing every size that does not fit.
+        """
+        K = teacher.hidden_size // teacher.num_attention_heads
+        problems = [f"the teacher's heads are {K} wide"] if K != self.HEAD_WIDTH else []
+        if self.width % self.HEAD_WIDTH:
+            problems.append(f"width {self.width} is no multiple of {self.HEAD_WIDTH}")
+        for name, most in (
+            ("width", teacher.hidden_size),
+            ("layers", teacher.num_hidden_layers),
+            ("intermediate", teacher.intermediate_size),
+            ("positions", teacher.max_position_embeddings),
+        ):
+            if not 1 <= getattr(self, name) <= most:
+                problems.append(f"{name} {getattr(self, name)} is not between 1 and {most}")
+        if self.batch_pieces < 1:
+            problems.append(f"batch-pieces {self.batch_pieces} is not at least 1")
+        if problems:
+            raise ConfigError(
+                f"tiny-bert: {'; '.join(problems)}; heads of {self.HEAD_WIDTH} and sizes up to the "
+                "teacher's were expected."
+            )
 
     def config(self) -> BertConfig:
         """The student's."""

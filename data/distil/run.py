@@ -33,11 +33,33 @@ def distil(
     cache: Path,
     threads: int | None,
 ) -> None:
-    """Teach a student, and write it to ``out`` in float16."""
+    """Teach a student, and write it to ``out`` in float16.
+
+    Parameters
+    ----------
+    plan
+        What kind of student, and how it is taught.
+    teacher_dir
+        Hugging Face folder of an uncased BERT.
+    text, dev
+        Files to learn on, and files to see now and then how well it understands others.
+    out
+        Gets config.json, model.safetensors, tokenizer_config.json and vocab.txt.
+    cache
+        Where the teacher's hidden states are kept, and found again.
+    threads
+        Cores to use (default: all).
+
+    Raises
+    ------
+    MiniLoraError
+        A file or folder is missing or damaged, or the plan does not fit the teacher.
+    """
     rng = np.random.default_rng(plan.seed)
     teacher = BertModel.from_pretrained(teacher_dir, add_pooling_layer=False)
     teacher_tokenizer = WordPieceTokenizer.from_pretrained(teacher_dir)
-    texts = read_texts(text)
+    plan.check(teacher.config)
+    texts, dev_texts = read_texts(text), read_texts(dev)
     pieces = choose_pieces(teacher_tokenizer, texts, size=plan.vocabulary, cased=plan.cased)
     write_tokenizer(out, list(pieces), plan)
     tokenizer = WordPieceTokenizer.from_pretrained(out)
@@ -56,7 +78,7 @@ def distil(
 
     varied = [v for _ in range(plan.copies) for v in variations(texts, plan.swapped, rng)]
     train = lessons("texts", [*texts, *varied])
-    held_out = lessons("dev", read_texts(dev)) if dev else None
+    held_out = lessons("dev", dev_texts) if dev else None
     student = Student(plan.config(), rng=rng)
     sample = train.batch(rng.permutation(len(train.encodings))[:SAMPLE])
     start(student, teacher, pieces, sample, rng=rng)

@@ -17,8 +17,9 @@ import numpy as np
 from minilora import Batch, BertForMaskedLM, BertModel, Tensor, no_grad
 from minilora._types import Array, Rng
 from minilora.linalg import svd
-from minilora.nn.bert import BertEmbeddings, BertLayer
+from minilora.nn.bert import BertEmbeddings, BertLayer, BertResidual
 from minilora.nn.layers import LayerNorm, Linear
+from minilora.nn.module import Parameter
 
 CAPITALS = 0.5
 """How far pieces with a capital start from those without, in norms of an embedding."""
@@ -57,12 +58,14 @@ def start(
         The student's pieces, each with the teacher's id of its meaning.
     batch
         Texts in the student's pieces, to fit on: some ten thousand tokens.
+    rng
+        Draws the direction of capitals.
     """
     ids = np.array(list(pieces.values()))
     L = student.config.num_hidden_layers
     with no_grad():
         theirs = replace(batch, input_ids=ids[batch.input_ids])
-        first, *inside = look_inside(teacher, theirs, L)
+        first, inside = look_inside(teacher, theirs, L)
         states = [first, *(h for layer in inside for h in (layer.attended, layer.out))]
         B, wanted = common_basis(states, student.config.hidden_size)
         set_embeddings(student, teacher, pieces, B, rng)
@@ -74,10 +77,10 @@ def start(
             h = fit_layer(layer, big, teachers, h, batch, wanted[2 * n + 1], wanted[2 * n + 2])
 
 
-def look_inside(teacher: BertModel, batch: Batch, L: int) -> list:
+def look_inside(teacher: BertModel, batch: Batch, L: int) -> tuple[Array, list[Inside]]:
     """The embeddings (T, D), then what happens in each of the first L layers."""
     h = teacher.embeddings(batch)
-    seen = [h.data]
+    first, inside = h.data, []
     for layer in teacher.encoder.layer[:L]:
         attention = layer.attention.self
         context = attention(h, batch.offsets)
@@ -85,18 +88,18 @@ def look_inside(teacher: BertModel, batch: Batch, L: int) -> list:
         neurons = layer.intermediate.dense(attended)
         out = layer.output(layer.intermediate.activation(neurons), attended)
         maps = (attention.query(h), attention.key(h), attention.value(h))
-        seen.append(Inside(*(x.data for x in (*maps, context, attended, neurons, out))))
+        inside.append(Inside(*(x.data for x in (*maps, context, attended, neurons, out))))
         h = out
-    return seen
+    return first, inside
 
 
 def common_basis(states: Sequence[Array], D: int) -> tuple[Array, list[Array]]:
     """B (D of the teacher, D), and every state in it: (h − mean) B."""
     centred = [h - h.mean(axis=0) for h in states]
-    deviation = np.sqrt(sum(c.var(axis=0) for c in centred) / len(centred))
+    deviation: Array = np.sqrt(sum(c.var(axis=0) for c in centred) / len(centred))
     scaled = [c / deviation for c in centred]
-    covariance = sum(c.T @ c for c in scaled)
-    B = svd(covariance).U[:, :D] / deviation[:, None]
+    covariance: Array = sum(c.T @ c for c in scaled)
+    B: Array = svd(covariance).U[:, :D] / deviation[:, None]
     return B, [c @ B for c in centred]
 
 
@@ -107,7 +110,8 @@ def sum_of_embeddings(embeddings: BertEmbeddings, batch: Batch) -> Array:
         embeddings.position_embeddings(batch.position_ids),
         embeddings.token_type_embeddings(batch.token_type_ids),
     )
-    return np.sum([table.data for table in found], axis=0)
+    total: Array = np.sum([table.data for table in found], axis=0)
+    return total
 
 
 def set_embeddings(
@@ -138,7 +142,11 @@ def fit_layer(
     attended: Array,
     out: Array,
 ) -> Tensor:
-    """Fit a layer on its input h (T, D), map by map; return its output."""
+    """Fit a layer on its input h (T, D), map by map; return its output.
+
+    Of the teacher's layer, ``big``, those heads and neurons are kept that move its residuals most.
+    ``attended`` and ``out`` (T, D) are what the layer should have after each of its halves.
+    """
     mine, D = layer.attention.self, h.shape[1]
     K = D // mine.n_heads
     W = big.attention.output.dense.weight.data  # (D of the teacher, heads * K)
@@ -165,25 +173,25 @@ def fit_layer(
     return layer.output(x, a)
 
 
-def fit_residual(part, x: Tensor, h: Tensor, wanted: Array) -> None:
+def fit_residual(part: BertResidual, x: Tensor, h: Tensor, wanted: Array) -> None:
     """Fit LayerNorm(x Wᵀ + b + h) to ``wanted``: first what is under the norm, then the norm."""
     fit_linear(part.dense, x.data, wanted - h.data)
     fit_norm(part.LayerNorm, part.dense(x).data + h.data, wanted)
 
 
 def fit_linear(linear: Linear, x: Array, y: Array) -> None:
-    """W, b with x Wᵀ + b nearest y in the mean square, but for the ridge."""
+    """W, b with x Wᵀ + b nearest y in the mean square, but for the ridge; x (T, I), y (T, O)."""
     x_mean, y_mean = x.mean(axis=0), y.mean(axis=0)
     X = (x - x_mean).astype(np.float64)
     G = X.T @ X
     G[np.diag_indices_from(G)] += RIDGE * np.trace(G) / len(G)
     W = np.linalg.solve(G, X.T @ (y - y_mean)).T
-    linear.weight.data = np.ascontiguousarray(W, dtype=x.dtype)
-    linear.bias.data = (y_mean - W @ x_mean).astype(x.dtype)
+    linear.weight = Parameter(np.ascontiguousarray(W, dtype=x.dtype))
+    linear.bias = Parameter((y_mean - W @ x_mean).astype(x.dtype))
 
 
 def fit_norm(norm: LayerNorm, x: Array, y: Array) -> None:
-    """Weight and bias with LayerNorm(x) nearest y, coordinate by coordinate."""
+    """Weight and bias with LayerNorm(x) nearest y, coordinate by coordinate; x, y (T, D)."""
     z = x - x.mean(axis=1, keepdims=True)
     z = z / np.sqrt(np.square(z).mean(axis=1, keepdims=True) + norm.eps)
     slope = ((z - z.mean(axis=0)) * (y - y.mean(axis=0))).mean(axis=0) / z.var(axis=0)

@@ -65,16 +65,24 @@ class Distillation(Module):
         """Start the words' maps where least squares has them on this batch."""
         with no_grad():
             states = hidden_states(self.student.bert, batch)[-len(self.words) :]
-            for project, h, y in zip(
-                self.words, states, self.lessons.targets(batch.labels), strict=False
-            ):
+            for project, h, y in zip(self.words, states, self.lessons.targets(batch), strict=False):
                 fit_linear(project, h.data, y)
 
     def loss(
         self, batch: Batch, *, n_targets: int | None = None, label_smoothing: float = 0.0
     ) -> Tensor:
-        """Of a batch of lessons, some of whose pieces may be masked."""
-        ids = self.lessons.ids[batch.labels]
+        """Of a batch of lessons, some of whose pieces may be masked.
+
+        Parameters
+        ----------
+        batch
+            Of ``lessons``; pieces that are not the true ones are to be guessed.
+        n_targets
+            What to divide by (default: the number of pieces of the batch).
+        label_smoothing
+            Of masked language modelling.
+        """
+        ids = self.lessons.true_ids(batch)
         masked = np.flatnonzero(batch.input_ids != ids)  # (R,)
         states = hidden_states(self.student.bert, batch)
         *words, sentence = self.missed(states, batch)
@@ -88,9 +96,9 @@ class Distillation(Module):
         return loss / (n_targets or batch.n_targets)
 
     def missed(self, states: list[Tensor], batch: Batch) -> list[Tensor]:
-        """Mean squared errors: of words, layer by layer, and of whole texts."""
+        """Mean squared errors, given all states (T, D): of words by layer, and of whole texts."""
         last = states[-len(self.words) :]
-        *wanted, meaning = self.lessons.targets(batch.labels)
+        *wanted, meaning = self.lessons.targets(batch)
         errors = [
             mse_loss(project(h), Tensor(y))
             for project, h, y in zip(self.words, last, wanted, strict=True)
@@ -108,8 +116,8 @@ def total(tensors: Iterable[Tensor]) -> Tensor:
     return first
 
 
-def mask(batch: Batch, lessons: Lessons, tokenizer_ids: Mapping[str, int], rng: Rng) -> Batch:
-    """Hide some pieces of some texts behind [MASK], never [CLS] or [SEP]."""
+def mask(batch: Batch, tokenizer_ids: Mapping[str, int], rng: Rng) -> Batch:
+    """Hide some pieces of some texts behind [MASK], never [CLS] or [SEP]; the labels stay."""
     chosen = np.repeat(rng.random(batch.n_sequences) < MASKED_TEXTS, batch.lengths)
     chosen &= rng.random(batch.n_tokens) < MASKED_PIECES
     chosen &= ~np.isin(batch.input_ids, [tokenizer_ids["[CLS]"], tokenizer_ids["[SEP]"]])

@@ -44,7 +44,7 @@ def teach(
         if seen >= plan.pieces:
             break
         optimizer.factor = cosine(seen, plan.pieces, warmup)
-        masked = mask(batch, train, ids, rng)
+        masked = mask(batch, ids, rng)
         train_step(task, masked, optimizer, threads=threads, clip=1.0, chunk_tokens=WHOLE)
         seen += batch.n_tokens
         bar.update(batch.n_tokens)
@@ -63,7 +63,8 @@ def endless(lessons: Lessons, n_pieces: int, rng: Rng) -> Iterator[Batch]:
 
 def missed(task: Distillation, threads: int | None) -> Array:
     """Shares of the teacher's states that the student misses: by layer, and of whole texts."""
-    lessons, sums, n = task.lessons, 0.0, 0
+    lessons, n = task.lessons, 0
+    sums: Array = np.zeros(len(task.words) + 1)
 
     def forward(shard: Batch) -> Array:
         states = hidden_states(task.student.bert, shard)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,10 +33,13 @@ class States:
         (rows, layers, D) float16, every column with mean 0 and deviation 1.
     first
         (texts + 1,) where each text's rows start.
+    whole
+        (texts,) whether the teacher read the text to its end.
     """
 
     rows: Array
     first: Array
+    whole: Array
 
 
 def word_numbers(encoding: Encoding) -> Array:
@@ -54,18 +57,35 @@ def states_of(
     layers: Sequence[int],
     folder: Path,
     threads: int | None,
-    progress=lambda chunks: chunks,
+    progress: Callable[[list[Array]], Iterable[Array]] = lambda chunks: chunks,
 ) -> States:
     """Let the teacher read all texts; its states after ``layers`` are kept in ``folder``.
 
     What lies there from another time, of the same teacher and texts, is used again.
+
+    Parameters
+    ----------
+    teacher, tokenizer
+        Longer texts are cut to as many pieces as the teacher has positions.
+    texts
+        At least one.
+    layers
+        Which hidden states: 0 is what comes out of the embeddings, l what comes out of layer l.
+    folder
+        2 bytes a number; the file is mapped into memory, not read.
+    threads
+        Cores to use (default: all).
+    progress
+        Iterates over the chunks of texts, and shows how far it is.
     """
-    encodings = [tokenizer(text) for text in texts]
+    P = teacher.config.max_position_embeddings
+    encodings = [tokenizer(text, max_length=P) for text in texts]
+    whole = np.array([not encoding.truncated for encoding in encodings])
     words = [word_numbers(encoding) for encoding in encodings]
     first = np.concatenate([[0], np.cumsum([numbers[-1] + 1 for numbers in words])])
     file = folder / f"{identity(teacher, texts, layers)}.npy"
     if file.exists():
-        return States(np.load(file, mmap_mode="r"), first)
+        return States(np.load(file, mmap_mode="r"), first, whole)
     chunks = in_chunks([len(encoding) for encoding in encodings], CHUNK_TOKENS)
 
     def read(chunk: Array) -> Array:
@@ -89,14 +109,14 @@ def states_of(
         rows[first[chunk[0]] : first[chunk[-1] + 1]] = (read(chunk) - mean) / deviation
     rows.flush()
     partial.rename(file)
-    return States(rows, first)
+    return States(rows, first, whole)
 
 
 def identity(teacher: BertModel, texts: Sequence[Text], layers: Sequence[int]) -> str:
-    """A name for these states."""
+    """A name for these states, 16 hexadecimal digits."""
     digest = hashlib.sha256(json.dumps([list(layers), *texts]).encode())
     for _, parameter in teacher.named_parameters():
-        digest.update(parameter.data)
+        digest.update(parameter.data.data)
     return digest.hexdigest()[:16]
 
 
@@ -109,13 +129,14 @@ def hidden_states(model: BertModel, batch: Batch) -> list[Tensor]:
 
 
 def mean_by_word(h: Array, words: Array) -> Array:
-    """h (L, ...), words (L,) -> (words, ...)"""
+    """Mean of the rows of each word: h (L, ...), words (L,) -> (words, ...)"""
     starts = np.flatnonzero(np.diff(words, prepend=-1))
     counts = np.bincount(words).reshape(-1, *[1] * (h.ndim - 1))
-    return np.add.reduceat(h, starts, axis=0) / counts
+    means: Array = np.add.reduceat(h, starts, axis=0) / counts
+    return means
 
 
 def in_chunks(lengths: Sequence[int] | Array, n_tokens: int) -> list[Array]:
-    """Neighbours together, about ``n_tokens`` a chunk."""
+    """The numbers of texts of these lengths, about ``n_tokens`` pieces a chunk, in order."""
     cut = np.cumsum(lengths) // n_tokens
     return np.split(np.arange(len(lengths)), np.flatnonzero(np.diff(cut)) + 1)

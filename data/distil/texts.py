@@ -14,7 +14,13 @@ Text = str | list[str]
 
 
 def read_texts(paths: Sequence[Path]) -> list[Text]:
-    """Sentences as words, other rows as texts; labels are not looked at."""
+    """Sentences of ``.conll`` files as words, rows of others as texts; labels are not looked at.
+
+    Raises
+    ------
+    DataError
+        A file is missing or damaged.
+    """
     texts: list[Text] = []
     for path in paths:
         rows = read_corpus(path, "ner" if path.suffix == ".conll" else "classify").rows

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 
 from distil.texts import Text
+from minilora.errors import ConfigError
 from minilora.text import WordPieceTokenizer
 from minilora.text.normalizer import Normalizer, split_words
 from minilora.text.wordpiece import WordPiece
@@ -31,21 +32,36 @@ def choose_pieces(
     rest is chosen by how often it occurs: in ``texts``, and in English at large, where the k-th
     piece of the teacher's vocabulary, which is in order of frequency, has a share of 1 / k (Zipf).
 
+    Parameters
+    ----------
+    teacher
+        Its vocabulary is uncased and in order of frequency, as BERT's are.
+    texts
+        Of the kind the student is to read.
+    size
+        V of the student.
+    cased
+        Whether the student sees capitals.
+
     Raises
     ------
-    ValueError
-        ``size`` has no room for the special tokens and single characters.
+    ConfigError
+        ``size`` has no room for the special tokens and single characters, or the teacher has fewer
+        pieces.
     """
     ids = {p: i for p, i in teacher.vocab.items() if not p.startswith("[unused")}
     known = dict(ids)
     if cased:
         known = _with_capitals(ids)
     always = [*SPECIAL, *(p for p in known if _is_character(p) and _can_occur(p))]
-    if len(always) >= size:
-        raise ValueError(f"vocabulary: {size} pieces leave no room beside {len(always)} characters")
+    if not len(always) < size <= len(known):
+        raise ConfigError(
+            f"vocabulary: {size} pieces; more than the {len(always)} special tokens and single "
+            f"characters, and at most the {len(known)} pieces there are, were expected."
+        )
     counts = _count(known, texts, normalizer(cased=cased))
     weight = sum(counts.values()) / sum(1 / k for k in range(1, len(ids)))
-    first = ids["the"]
+    first = next(i for piece, i in ids.items() if piece.isalpha() and len(piece) > 1)
 
     def score(piece: str) -> float:
         general = weight / max(1, known[piece] - first + 1)
