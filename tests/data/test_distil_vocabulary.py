@@ -1,5 +1,8 @@
 """The student's vocabulary: small, in a fixed order, and able to spell what the teacher can."""
 
+from contextlib import suppress
+from functools import cache
+
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
