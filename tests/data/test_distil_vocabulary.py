@@ -36,7 +36,7 @@ def smallest(choose):
 
     @cache
     def pieces(cased):
-        for size in range(100, 200):
+        for size in range(60, 200):
             with suppress(MiniLoraError):
                 return choose(size, cased=cased)
         raise AssertionError("no size was taken")
