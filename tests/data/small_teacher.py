@@ -18,7 +18,7 @@ PLAN = Plan(
     layers=2,
     intermediate=48,
     vocabulary=190,
-    positions=32,
+    positions=48,
     pieces=2000,
     batch_pieces=200,
 )
@@ -53,7 +53,7 @@ SIZES = {
     "num_hidden_layers": 3,
     "num_attention_heads": 2,
     "intermediate_size": 96,
-    "max_position_embeddings": 40,
+    "max_position_embeddings": 64,
 }
 
 
