@@ -37,7 +37,7 @@ class Distillation(Module):
     words: 1/L Σ_l ‖P_l h_l + c_l − teacher's l‖² / D, for the student's last L layers. The
     teacher's states have deviation 1, so it is the share of them that is not understood.
     sentences: the same for the pooler's output and the mean of the teacher's last states over the
-    words of a text, which is what all-MiniLM was trained to mean. The maps P are learnt beside the
+    pieces of a text, which is what all-MiniLM was trained to mean. The maps P are learnt beside the
     student and then forgotten; L, D: of ``lessons.states``. After TinyBERT (Jiao et al. 2020,
     arXiv:1909.10351, §3.1); masked language modelling is that of BERT (arXiv:1810.04805, §3.1).
 

@@ -17,7 +17,7 @@ PLAN = Plan(
     width=32,
     layers=2,
     intermediate=48,
-    vocabulary=190,
+    vocabulary=280,
     positions=48,
     pieces=2000,
     batch_pieces=200,
@@ -55,12 +55,23 @@ SIZES = {
     "intermediate_size": 96,
     "max_position_embeddings": 64,
 }
+FALLOFF = 0.85
+"""Of the teacher's states, from one direction to the next."""
 
 
 def write_teacher(folder, *, seed=7, **changes):
-    """A BERT with random weights, large enough to matter."""
+    """A BERT with random weights, whose states lie in few directions, as those of trained ones."""
     config = BertConfig(vocab_size=len(VOCABULARY), **SIZES | changes, initializer_range=0.2)
-    model = BertModel(config, rng=np.random.default_rng(seed))
+    rng = np.random.default_rng(seed)
+    model = BertModel(config, rng=rng)
+    D = config.hidden_size
+    Q = np.linalg.qr(rng.standard_normal((D, D))).Q
+    S = (Q * FALLOFF ** np.arange(D) @ Q.T).astype(np.float32)
+    for name, parameter in model.named_parameters():
+        if name.endswith("_embeddings.weight"):
+            parameter.data = parameter.data @ S
+        elif name.endswith("output.dense.weight"):
+            parameter.data = S @ parameter.data
     folder.mkdir(parents=True, exist_ok=True)
     write_tensors(folder / "model.safetensors", model.state_dict(), metadata={"format": "pt"})
     write_json(folder / "config.json", config.to_dict() | {"architectures": ["BertModel"]})
