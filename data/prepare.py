@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import hashlib
+import shutil
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -18,7 +19,9 @@ from pathlib import Path
 
 from distil.plan import Plan
 from distil.run import distil
-from minilora.errors import MiniLoraError, OutputError
+from minilora.cli.folders import new_folder
+from minilora.errors import MiniLoraError
+from minilora.storage import output_error
 
 TINY = Path(__file__).resolve().parent / "tiny_bert"
 
@@ -47,28 +50,34 @@ def parse(words: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def tiny_bert(options: argparse.Namespace) -> None:
-    """Distil, and say what came out: bytes, sha256 and name of each file."""
-    if any(options.out.glob("*")):
-        raise OutputError(
-            f"{options.out}: holds files already; a new folder was expected; choose another --out, "
-            "or remove them."
-        )
-    plan = Plan.of(options)
+    """Distil, and say what came out: bytes, sha256 and name of each file.
+
+    What comes out is put there at the end, so that a second attempt finds the folder empty.
+    """
+    out = _made(new_folder(str(options.out)))
     with tempfile.TemporaryDirectory() as temporary:
-        folder = options.cache or Path(temporary)
-        folder.mkdir(parents=True, exist_ok=True)
+        student = Path(temporary) / "student"
         distil(
-            plan,
+            Plan.of(options),
             teacher_dir=options.teacher,
             text=options.text,
             dev=options.dev,
-            out=options.out,
-            cache=folder,
+            out=student,
+            cache=_made(options.cache or Path(temporary) / "states"),
             threads=options.threads,
         )
-    for path in sorted(options.out.iterdir()):
+        shutil.copytree(student, out, dirs_exist_ok=True)
+    for path in sorted(out.iterdir()):
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
         print(f"{path.stat().st_size:>10,}  {digest}  {path.name}")
+
+
+def _made(folder: Path) -> Path:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise output_error(folder, error) from error
+    return folder
 
 
 def main(words: Sequence[str] | None = None) -> int:
