@@ -176,7 +176,7 @@ def _cost_line(results: Mapping[str, Any], cost: Mapping[str, Any]) -> str:
 def _say_texts(job: Job, cases: Sequence[Case], shown: Sequence[Case]) -> None:
     noun = "sentences with names" if job.options.task == "ner" else "texts"
     right = [case.right for case in cases if case.true]  # nothing to find is found by any model
-    job.console.heading(f"right now: {sum(right):,} of {len(right):,} test {noun}")
+    job.console.heading(f"wholly right: {sum(right):,} of {len(right):,} test {noun}")
     for i, case in enumerate(shown):
         job.console.say(*([""] if i else []), *case.lines(job.model.label_names))
 
