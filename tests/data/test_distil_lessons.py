@@ -84,6 +84,19 @@ def test_so_is_a_text_of_which_the_teacher_read_part_of_the_last_word(join, teac
     assert beginnings(lessons) == "B"
 
 
+def test_and_one_of_which_the_student_did(join, school):
+    whole = school.tokenizer("the old quux")
+    assert whole.tokens[-3:-1] == ["##u", "##x"]
+    lessons = join(["the old quux", "Bela sold"], max_length=len(whole) - 1)
+    assert beginnings(lessons) == "B"
+
+
+def test_texts_in_which_the_two_see_other_words_are_left_out(join, school, teacher_tokenizer):
+    text = "the [MASK]"  # a special token to one, three words to the other
+    assert len(school.tokenizer(text)) > len(teacher_tokenizer(text))
+    assert beginnings(join([text, "Bela sold"])) == "B"
+
+
 def test_without_a_text_that_both_can_read_there_is_nothing_to_learn(join):
     with pytest.raises(MiniLoraError, match="none of these 2"):
         join(["the old train " * 30] * 2)

@@ -147,18 +147,36 @@ def test_a_started_student_misses_much_less_than_a_random_one(school, teacher):
     assert (ready[:2] < 0.6 * fresh[:2]).all()
 
 
-def test_the_head_that_moves_nothing_is_left_out(school, teacher_dir):
+@pytest.fixture
+def half_dead(teacher_dir):
+    """A teacher half of whose heads and neurons, others in each layer, move nothing."""
     teacher = BertModel.from_pretrained(teacher_dir, add_pooling_layer=False)
-    for layer, dead in zip(teacher.encoder.layer, (0, 1, 0), strict=True):
-        layer.attention.output.dense.weight.data[:, 32 * dead : 32 * (dead + 1)] = 0
+    for n, layer in enumerate(teacher.encoder.layer):
+        layer.attention.output.dense.weight.data[:, places(64, 32, n % 2)] = 0
+        layer.output.dense.weight.data[:, places(96, 3, n % 2)] = 0
+    return teacher
+
+
+def places(n, width, odd):
+    """Every other group of ``width`` of n places."""
+    return np.flatnonzero(np.arange(n) // width % 2 == odd)
+
+
+def test_heads_and_neurons_that_move_nothing_are_left_out(school, half_dead):
     student, batch = school.student(), school.everything()
-    start(student, teacher, school.pieces, batch, rng=np.random.default_rng(0))
+    start(student, half_dead, school.pieces, batch, rng=np.random.default_rng(0))
     ids = np.array(list(school.pieces.values()))
-    theirs = look_inside(teacher, replace(batch, input_ids=ids[batch.input_ids]), 2)[1]
-    states = hidden_states(student.bert, batch)
-    for h, layer, seen, kept in zip(
-        states, student.bert.encoder.layer, theirs, (1, 0), strict=False
+    _, inside = look_inside(half_dead, replace(batch, input_ids=ids[batch.input_ids]), 2)
+    layers = student.bert.encoder.layer
+    for n, (h, layer, seen) in enumerate(
+        zip(hidden_states(student.bert, batch), layers, inside, strict=False)
     ):
         value = layer.attention.self.value(h).data
-        errors = [np.square(value - seen.value[:, k : k + 32]).mean() for k in (0, 32)]
-        assert np.argmin(errors) == kept
+        attended = layer.attention(h, batch.offsets)
+        neurons = layer.intermediate.dense(attended).data
+        for mine, theirs, width in ((value, seen.value, 32), (neurons, seen.neurons, 3)):
+            dead, alive = (
+                np.square(mine - theirs[:, places(theirs.shape[1], width, odd)]).mean()
+                for odd in (n % 2, 1 - n % 2)
+            )
+            assert alive < 0.8 * dead

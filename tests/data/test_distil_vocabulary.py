@@ -111,6 +111,12 @@ def test_without_a_text_that_says_otherwise_the_teachers_first_words_win(choose,
     assert chosen == list(WORDS[:10])
 
 
+def test_at_large_a_word_has_a_capital_one_time_in_five(choose, smallest):
+    pieces = choose(len(smallest(True)) + 9, texts=["!"])
+    chosen = {p for p in pieces if p.lower() in WORDS}
+    assert chosen == {*WORDS[:9], "The"}  # shares 1, 1/2, ... 1/9; The has 1/5, Of and for 1/10
+
+
 def test_words_of_the_texts_may_come_split_or_whole(choose):
     assert choose(texts=["the old train"] * 9) == choose(texts=[["the", "old", "train"]] * 9)
 
