@@ -41,7 +41,7 @@ class Plan:
     cased: bool = True
     copies: int = 2
     swapped: float = 0.15
-    pieces: int = 20_000_000
+    pieces: int = 16_000_000
     batch_pieces: int = 2000
     lr: float = 2e-3
     weight_decay: float = 0.01

@@ -71,9 +71,9 @@ RECIPES = {
             "r": 8,
             "alpha": 16.0,
             "targets": ["all-linear"],
-            "epochs": 10,
+            "epochs": 15,
             "batch_size": 16,
-            "lr": 5e-3,
+            "lr": 2e-3,
         },
     ),
     "intents": Recipe(
@@ -88,7 +88,7 @@ RECIPES = {
             "targets": ["all-linear"],
             "epochs": 10,
             "batch_size": 16,
-            "lr": 5e-3,
+            "lr": 3e-3,
         },
     ),
     "finance": Recipe(
@@ -103,7 +103,7 @@ RECIPES = {
             "targets": ["all-linear"],
             "epochs": 10,
             "batch_size": 16,
-            "lr": 5e-3,
+            "lr": 3e-3,
         },
     ),
 }
