@@ -65,7 +65,8 @@ class Distillation(Module):
         """Start the words' maps where least squares has them on this batch."""
         with no_grad():
             states = hidden_states(self.student.bert, batch)[-len(self.words) :]
-            for project, h, y in zip(self.words, states, self.lessons.targets(batch), strict=False):
+            *wanted, _ = self.lessons.targets(batch)
+            for project, h, y in zip(self.words, states, wanted, strict=True):
                 fit_linear(project, h.data, y)
 
     def loss(

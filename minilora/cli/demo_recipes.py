@@ -60,6 +60,14 @@ class Recipe:
         )
 
 
+ALL_LINEAR: Mapping[str, Any] = {
+    "r": 8,
+    "alpha": 16.0,
+    "targets": ["all-linear"],
+    "batch_size": 16,
+}
+"""On names and intents, query and value alone score less with so narrow an encoder."""
+
 RECIPES = {
     "ner": Recipe(
         task="ner",
@@ -67,14 +75,7 @@ RECIPES = {
         ending=".conll",
         goal="find the names of people, places and organisations in English sentences",
         example="Mira Okonjo moved from Halden to Bergen to work for Northlight Optics.",
-        settings={
-            "r": 8,
-            "alpha": 16.0,
-            "targets": ["all-linear"],
-            "epochs": 15,
-            "batch_size": 16,
-            "lr": 2e-3,
-        },
+        settings={**ALL_LINEAR, "epochs": 15, "lr": 2e-3},
     ),
     "intents": Recipe(
         task="classify",
@@ -82,14 +83,7 @@ RECIPES = {
         ending=".tsv",
         goal="tell what a customer wants",
         example="The parcel never came, and I would like my money back.",
-        settings={
-            "r": 8,
-            "alpha": 16.0,
-            "targets": ["all-linear"],
-            "epochs": 10,
-            "batch_size": 16,
-            "lr": 3e-3,
-        },
+        settings={**ALL_LINEAR, "epochs": 10, "lr": 3e-3},
     ),
     "finance": Recipe(
         task="classify",
@@ -97,14 +91,7 @@ RECIPES = {
         ending=".tsv",
         goal="tell good news for a company from bad",
         example="Orders fell by a fifth, and the dividend was cut.",
-        settings={
-            "r": 8,
-            "alpha": 16.0,
-            "targets": ["all-linear"],
-            "epochs": 10,
-            "batch_size": 16,
-            "lr": 3e-3,
-        },
+        settings={**ALL_LINEAR, "epochs": 10, "lr": 3e-3},
     ),
 }
 """Demos by the name that ``--task`` takes."""

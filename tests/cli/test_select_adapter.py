@@ -1,5 +1,18 @@
 """The methods that read ranks off a trained adapter."""
 
+import math
+import statistics
+
+import numpy as np
+
+from minilora.io import read_updates
+
+
+def energy_rank(matrix, percent):
+    """The fewest singular values with that share of all squares."""
+    squares = np.square(np.linalg.svd(matrix, compute_uv=False))
+    return int(np.argmax(np.cumsum(squares) >= percent / 100 * squares.sum())) + 1
+
 
 def test_spectra_suggest_candidates_that_are_then_tried(run, search_words, ner_run, here, tmp_path):
     words = ("--method", "spectrum", "--adapter", ner_run, "--seeds", 1)
@@ -46,8 +59,11 @@ def test_spectra_are_shown_without_any_training(run, ner_run):
 def test_what_spectra_say_is_there_as_json(run, ner_run):
     answer = run("select-rank", "--method", "spectrum", "--adapter", ner_run, "--json")
     picks = {pick["selector"]: pick for pick in answer.json["picks"]}
-    assert len(picks["energy 90 %"]["ranks"]) == 4
-    assert 1 <= picks["energy 90 %"]["r"] <= picks["energy 99 %"]["r"] <= 8
+    updates = read_updates(ner_run).updates
+    for percent in (90, 99):
+        pick = picks[f"energy {percent} %"]
+        assert pick["ranks"] == {u.path: energy_rank(u.matrix(), percent) for u in updates}
+        assert pick["r"] == math.ceil(statistics.fmean(pick["ranks"].values()))
     assert picks["hard threshold"]["r"] is None
 
 
@@ -62,8 +78,10 @@ def test_the_hard_threshold_applies_to_a_full_fine_tuning(run, ner_words, base, 
     assert run(*ner_words, "--method", "full", "--out", full, "--json").code == 0
     words = ("select-rank", "--method", "spectrum", "--adapter", full, "--json")
     picks = {p["selector"]: p for p in run(*words, "--base", base).json["picks"]}
-    assert 1 <= picks["hard threshold"]["r"] <= 16
-    assert len(picks["hard threshold"]["ranks"]) == 4
+    ranks = picks["hard threshold"]["ranks"].values()
+    assert len(ranks) == 4
+    assert all(1 <= rank <= 16 for rank in ranks)
+    assert picks["hard threshold"]["r"] == math.ceil(statistics.fmean(ranks))
     alone = run(*words)
     assert (alone.code, alone.err.startswith("--base: missing")) == (2, True)
 
