@@ -21,8 +21,9 @@ class Plan:
         heads are 32 wide, as the teacher's.
     cased
         Whether capitals are kept.
-    copies, swapped
-        How many variations of every text there are, and the share of words replaced in them.
+    copies, swapped, recased
+        How many variations of every text there are, the share of words replaced in them, and the
+        share of them without a capital or in capitals.
     pieces, batch_pieces
         How many pieces are read in all, and at a time.
     lr, weight_decay, warmup
@@ -41,6 +42,7 @@ class Plan:
     cased: bool = True
     copies: int = 2
     swapped: float = 0.15
+    recased: float = 0.2
     pieces: int = 16_000_000
     batch_pieces: int = 2000
     lr: float = 2e-3

@@ -76,7 +76,9 @@ def distil(
         )
         return Lessons.join(tokenizer, texts, states, max_length=plan.positions)
 
-    varied = [v for _ in range(plan.copies) for v in variations(texts, plan.swapped, rng)]
+    varied: list[Text] = []
+    for _ in range(plan.copies):
+        varied += variations(texts, plan.swapped, rng, recased=plan.recased)
     train = lessons("texts", [*texts, *varied])
     held_out = lessons("dev", dev_texts) if dev else None
     student = Student(plan.config(), rng=rng)

@@ -37,7 +37,8 @@ class Distillation(Module):
     words: 1/L Σ_l ‖P_l h_l + c_l − teacher's l‖² / D, for the student's last L layers. The
     teacher's states have deviation 1, so it is the share of them that is not understood.
     sentences: the same for the pooler's output and the mean of the teacher's last states over the
-    pieces of a text, which is what all-MiniLM was trained to mean. The maps P are learnt beside the
+    pieces of a text, which is what all-MiniLM was trained to mean; each piece counts its text's, so
+    that the parts of a batch add up to the whole. The maps P are learnt beside the
     student and then forgotten; L, D: of ``lessons.states``. After TinyBERT (Jiao et al. 2020,
     arXiv:1909.10351, §3.1); masked language modelling is that of BERT (arXiv:1810.04805, §3.1).
 
@@ -105,8 +106,10 @@ class Distillation(Module):
             for project, h, y in zip(self.words, last, wanted, strict=True)
         ]
         pooled = self.student.bert.pooled(states[-1], batch)  # (N, D)
-        y = np.add.reduceat(meaning, batch.offsets[:-1]) / batch.lengths[:, None]
-        return [*errors, mse_loss(self.sentence(pooled), Tensor(y.astype(np.float32)))]
+        lengths = batch.lengths[:, None]
+        y = np.add.reduceat(meaning, batch.offsets[:-1]) / lengths
+        w = np.sqrt(lengths / lengths.mean()).astype(pooled.dtype)  # (N, 1)
+        return [*errors, mse_loss(self.sentence(pooled) * Tensor(w), Tensor(w * y))]
 
 
 def total(tensors: Iterable[Tensor]) -> Tensor:

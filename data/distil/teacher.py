@@ -61,7 +61,7 @@ def states_of(
 ) -> States:
     """Let the teacher read all texts; its states after ``layers`` are kept in ``folder``.
 
-    What lies there from another time, of the same teacher and texts, is used again.
+    What lies there from another time, of the same teacher, vocabulary and texts, is used again.
 
     Parameters
     ----------
@@ -83,7 +83,7 @@ def states_of(
     whole = np.array([not encoding.truncated for encoding in encodings])
     words = [word_numbers(encoding) for encoding in encodings]
     first = np.concatenate([[0], np.cumsum([numbers[-1] + 1 for numbers in words])])
-    file = folder / f"{identity(teacher, texts, layers)}.npy"
+    file = folder / f"{identity(teacher, tokenizer, texts, layers)}.npy"
     if file.exists():
         return States(np.load(file, mmap_mode="r"), first, whole)
     chunks = in_chunks([len(encoding) for encoding in encodings], CHUNK_TOKENS)
@@ -112,9 +112,14 @@ def states_of(
     return States(rows, first, whole)
 
 
-def identity(teacher: BertModel, texts: Sequence[Text], layers: Sequence[int]) -> str:
+def identity(
+    teacher: BertModel,
+    tokenizer: WordPieceTokenizer,
+    texts: Sequence[Text],
+    layers: Sequence[int],
+) -> str:
     """A name for these states, 16 hexadecimal digits."""
-    digest = hashlib.sha256(json.dumps([list(layers), *texts]).encode())
+    digest = hashlib.sha256(json.dumps([list(layers), tokenizer.vocab, *texts]).encode())
     for _, parameter in teacher.named_parameters():
         digest.update(parameter.data.data)
     return digest.hexdigest()[:16]

@@ -28,11 +28,13 @@ def read_texts(paths: Sequence[Path]) -> list[Text]:
     return texts
 
 
-def variations(texts: Sequence[Text], share: float, rng: Rng) -> list[Text]:
+def variations(texts: Sequence[Text], share: float, rng: Rng, *, recased: float) -> list[Text]:
     """Each text once more, with a ``share`` of its words replaced by words from anywhere in them.
 
     Most are nonsense, but the teacher makes something of them too, and what it makes of a word in
-    the wrong company is what a handful of texts cannot show.
+    the wrong company is what a handful of texts cannot show. A share of ``recased`` has no capital,
+    as in a chat, or nothing but capitals, as in a headline, half of them each: to an uncased
+    teacher that is the same, and a cased student has to find it the same.
     """
     split = [text.split() if isinstance(text, str) else text for text in texts]
     pool = [word for words in split for word in words]
@@ -41,5 +43,8 @@ def variations(texts: Sequence[Text], share: float, rng: Rng) -> list[Text]:
         replaced = rng.random(len(words)) < share
         drawn = rng.integers(len(pool), size=len(words))
         new = [pool[d] if r else w for w, r, d in zip(words, replaced, drawn, strict=True)]
+        if rng.random() < recased:
+            case = rng.choice([str.lower, str.upper])
+            new = [case(word) for word in new]
         varied.append(" ".join(new) if isinstance(text, str) else new)
     return varied

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
+import sys
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 
 from distil.texts import Text
@@ -77,16 +78,26 @@ def choose_pieces(
 
 def _with_capitals(ids: dict[str, int]) -> dict[str, int]:
     """The teacher's pieces, and those of them that have other forms in these."""
-    known = dict(ids)
+    known, capitals = dict(ids), _capitals()
     for piece, i in ids.items():
         if piece in SPECIAL:
             continue
         if _is_character(piece):
-            known.setdefault(piece.upper() if len(piece.upper()) == len(piece) else piece, i)
+            for capital in capitals[piece[-1]]:
+                known.setdefault(piece[:-1] + capital, i)
         elif not piece.startswith(PREFIX) and piece.isalpha():
             known.setdefault(piece.capitalize(), i)
             known.setdefault(piece.upper(), i)
     return known
+
+
+def _capitals() -> defaultdict[str, list[str]]:
+    """The capitals of every letter, as a text that keeps them can hold them: ẞ and Θ, ϴ too."""
+    keep, capitals = normalizer(cased=True), defaultdict(list)
+    for c in map(chr, range(sys.maxunicode + 1)):
+        if c.lower() != c and len(c.lower()) == 1 and keep(c) == c:
+            capitals[c.lower()].append(c)
+    return capitals
 
 
 def _is_character(piece: str) -> bool:

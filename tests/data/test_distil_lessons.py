@@ -128,23 +128,36 @@ class TestVariations:
     TEXTS = (["Bela", "sold", "it"], "the old train", "a b c d e f g h")
 
     def test_keep_form_and_length(self, rng):
-        varied = variations(self.TEXTS, 0.5, rng)
+        varied = variations(self.TEXTS, 0.5, rng, recased=0.0)
         assert [type(text) for text in varied] == [list, str, str]
         assert [len(words(text)) for text in varied] == [3, 3, 8]
 
     def test_have_words_from_anywhere_in_the_texts(self, rng):
         pool = {word for text in self.TEXTS for word in words(text)}
-        varied = [w for _ in range(50) for t in variations(self.TEXTS, 1.0, rng) for w in words(t)]
-        assert set(varied) == pool
+        many = [t for _ in range(50) for t in variations(self.TEXTS, 1.0, rng, recased=0.0)]
+        assert {word for text in many for word in words(text)} == pool
 
     def test_replace_the_share_that_was_asked_for(self, rng):
         text = [f"word{i}" for i in range(5000)]
-        (new,) = variations([text], 0.15, rng)
+        (new,) = variations([text], 0.15, rng, recased=0.0)
         changed = np.mean([a != b for a, b in zip(text, new, strict=True)])
         assert changed == pytest.approx(0.15, abs=0.02)
 
     def test_change_nothing_if_the_share_is_none(self, rng):
-        assert variations(self.TEXTS, 0.0, rng) == list(self.TEXTS)
+        assert variations(self.TEXTS, 0.0, rng, recased=0.0) == list(self.TEXTS)
+
+    def test_without_capitals_or_in_capitals_are_as_many_as_asked_for(self, rng):
+        texts = [f"Bela sold {i} Trains" for i in range(2000)]
+        varied = variations(texts, 0.0, rng, recased=0.3)
+        lower, upper = (
+            np.mean([new == case(text) for text, new in zip(texts, varied, strict=True)])
+            for case in (str.lower, str.upper)
+        )
+        assert (lower, upper) == pytest.approx((0.15, 0.15), abs=0.03)
+        assert (
+            np.mean([new == text for text, new in zip(texts, varied, strict=True)])
+            == 1 - lower - upper
+        )
 
 
 def words(text):

@@ -12,7 +12,7 @@ from distil.vocabulary import choose_pieces
 from minilora.errors import MiniLoraError
 
 TEXTS = ["the old train", ["Bela", "sold", "it"], "quiet zoo"]
-CHARACTERS = SIGNS + LETTERS + LETTERS.upper() + IDEOGRAPHS + "éÅçÑ\u0301 "
+CHARACTERS = SIGNS + LETTERS + LETTERS.upper() + IDEOGRAPHS + "ẞéÅçÑ\u0301 "
 
 
 @pytest.fixture(scope="module")
@@ -75,6 +75,11 @@ def test_what_the_teacher_can_spell_so_can_the_student(smallest, teacher_tokeniz
 def test_a_capital_is_told_from_a_small_letter_only_if_cased(choose, cased):
     student = tokenizer_of(choose(size=150 if not cased else 200, cased=cased), cased=cased)
     assert (student("Bela").tokens != student("bela").tokens) == cased
+
+
+def test_every_capital_of_a_letter_is_there_if_cased(smallest):
+    assert {"Λ", "##Λ", "ẞ", "##ẞ"} <= set(smallest(True))
+    assert not {"Λ", "ẞ"} & set(smallest(False))
 
 
 def test_what_never_goes_on_with_a_word_is_dropped(smallest, cased):

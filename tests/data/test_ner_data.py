@@ -168,10 +168,12 @@ def test_some_names_have_more_than_one_type():
 
 def test_titles_and_articles_stay_outside():
     outside = {"dr", "dr.", "mr", "mr.", "mrs", "mrs.", "ms", "ms.", "sir", "dame", "the", "'s"}
-    for text, _ in entities(all_sentences()):
+    for text, kind in entities(all_sentences()):
         words = text.casefold().split()
         assert words[0] not in outside or words == ["the", "hague"], text
-        assert words[-1] != "'s" or words in (["ahmed", "'s"], ["lord", "'s"]), text
+        # shops and pubs are called that themselves, and so are a cricket ground and a church
+        own = kind == "ORG" or text.casefold() in {"lord 's", "st hilda 's"}
+        assert words[-1] != "'s" or own, text
 
 
 def test_no_sentence_occurs_twice():
