@@ -13,7 +13,7 @@ from worker import Reply, serve
 
 from minilora._types import Array
 
-LEAST_SECONDS = 0.05  # a shape is timed for as long, and at least three times
+LEAST_SECONDS = 0.3  # a shape is timed for as long, and at least three times: others come and go
 
 
 def peak(*, n_tokens: int, shapes: list[tuple[int, int]], threads: int) -> Reply:

@@ -64,6 +64,7 @@ def table(results: Sequence[report.Result]) -> str:
 def draw(path: Path, points: dict[str, list[report.Result]], title: str) -> None:
     """Two panels, a line for each side and the floor."""
     from matplotlib.figure import Figure
+    from matplotlib.ticker import LogLocator, StrMethodFormatter
 
     figure = Figure(figsize=(10, 4), layout="constrained")
     figure.suptitle(title)
@@ -78,6 +79,8 @@ def draw(path: Path, points: dict[str, list[report.Result]], title: str) -> None
         axes.set_xscale("log", base=2)
         axes.set_yscale("log")
         axes.set_xticks(xs, labels=map(str, xs))
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
         axes.minorticks_off()
         axes.set_xlabel(labels[varied])
         axes.set_ylabel("µs per token" if varied == "batch" else "")
@@ -97,6 +100,7 @@ def parse_options(words: Sequence[str] | None) -> argparse.Namespace:
     add("--lengths", nargs="*", type=int, default=LENGTHS, help="of every sequence in a batch")
     add("--tokens", type=int, default=2048, help="in a batch, where the length varies")
     add("--figure", type=Path, help="draw here, for the last of --threads")
+    add("--title", help="of the figure (default: what is measured)")
     return shared.parse(parser, words)
 
 
@@ -115,7 +119,8 @@ def main(words: Sequence[str] | None = None) -> int:
                 print(table(points[varied]), end="\n\n", flush=True)
     if options.figure:
         shape = options.random or bench.base.name
-        draw(options.figure, points, f"{shape}, {options.kind}, {options.threads[-1]} threads")
+        title = options.title or f"{shape}, {options.kind}, {options.threads[-1]} threads"
+        draw(options.figure, points, title)
     if options.json:
         content: dict[str, Any] = {"machine": machine.describe(), "about": about, "steps": steps}
         options.json.write_text(json.dumps(content, indent=1) + "\n")
