@@ -44,7 +44,7 @@ def variations(texts: Sequence[Text], share: float, rng: Rng, *, recased: float)
         drawn = rng.integers(len(pool), size=len(words))
         new = [pool[d] if r else w for w, r, d in zip(words, replaced, drawn, strict=True)]
         if rng.random() < recased:
-            case = rng.choice([str.lower, str.upper])
+            case = (str.lower, str.upper)[rng.integers(2)]
             new = [case(word) for word in new]
         varied.append(" ".join(new) if isinstance(text, str) else new)
     return varied
