@@ -166,14 +166,20 @@ def test_some_names_have_more_than_one_type():
     assert sum(len(found) > 1 for found in kinds.values()) >= 30
 
 
+OWN_POSSESSIVE = {
+    "ahmed", "auntie fang", "booth", "botham", "brannock", "carmine", "cole", "counihan",
+    "cranston", "dalida", "forsyth", "gilhooly", "heal", "kilvert", "kohl", "lloyd", "lord",
+    "mader", "miss pearl", "nando", "o'shea", "sangster", "st hilda", "trader joe",
+}  # fmt: skip
+"""Shops, pubs, a cricket ground and a church: 's belongs to the name, as the label guide says."""
+
+
 def test_titles_and_articles_stay_outside():
     outside = {"dr", "dr.", "mr", "mr.", "mrs", "mrs.", "ms", "ms.", "sir", "dame", "the", "'s"}
-    for text, kind in entities(all_sentences()):
+    for text, _ in entities(all_sentences()):
         words = text.casefold().split()
         assert words[0] not in outside or words == ["the", "hague"], text
-        # shops and pubs are called that themselves, and so are a cricket ground and a church
-        own = kind == "ORG" or text.casefold() in {"lord 's", "st hilda 's"}
-        assert words[-1] != "'s" or own, text
+        assert words[-1] != "'s" or " ".join(words[:-1]) in OWN_POSSESSIVE, text
 
 
 def test_no_sentence_occurs_twice():
