@@ -23,7 +23,6 @@ from pathlib import Path
 from sweep import (
     BATCH_SIZE,
     DATA_SETS,
-    EPOCHS_TIMES,
     LAST,
     METHODS,
     SPLITS,
@@ -156,7 +155,7 @@ def all_cells(options: argparse.Namespace) -> list[Cell]:
     ordered = sorted(
         itertools.product(weights, data, options.method), key=lambda names: names[1] == LAST
     )
-    times = EPOCHS_TIMES | dict(options.epochs_times)
+    times = dict(options.epochs_times)
     return [
         Cell(
             base,
@@ -164,7 +163,7 @@ def all_cells(options: argparse.Namespace) -> list[Cell]:
             name,
             data[name],
             method,
-            DATA_SETS[name].epochs * times.get(base, 1),
+            DATA_SETS[name].epochs_of(base) * times.get(base, 1),
         )
         for base, name, method in ordered
     ]

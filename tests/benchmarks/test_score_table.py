@@ -56,6 +56,32 @@ def test_the_sweep_comes_first_and_the_other_seeds_only_with_its_winner():
     assert sweep.missing(where, runs, SEEDS, RATES) == [Run(where, 0.3, seed) for seed in (1, 2)]
 
 
+@pytest.mark.parametrize(
+    ("devs", "beyond"),
+    [
+        ({1e-4: 0.4, 3e-4: 0.5, 1e-3: 0.6}, 3e-3),
+        ({1e-3: 0.6, 3e-3: 0.5, 1e-2: -math.inf}, 3e-4),
+        ({5e-3: 0.4, 2e-2: 0.5, 8e-2: 0.6}, 0.3),
+        ({1e-4: 0.4, 3e-4: 0.6, 1e-3: 0.5}, None),
+        ({3e-4: 0.6, 1e-3: 0.6, 3e-3: 0.6}, 9e-5),  # the lowest of equals
+        ({1e-3: -math.inf, 3e-3: -math.inf}, None),
+        ({1e-3: 0.5}, None),
+        ({0.004: 0.5, 0.0041: 0.6}, None),  # too near each other to go on from
+        ({10.0**-n: 0.1 * n for n in range(sweep.MOST_RATES)}, None),
+    ],
+)
+def test_a_best_rate_at_the_edge_asks_for_one_beyond_it(devs, beyond):
+    assert sweep.further(devs) == beyond
+
+
+def test_the_sweep_widens_before_the_other_seeds_come():
+    where = cell()
+    runs = swept(where, {0.1: 0.4, 0.3: 0.5, 1.0: 0.6})
+    assert sweep.missing(where, runs, SEEDS, RATES) == [Run(where, 3.0, 0)]
+    runs |= swept(where, {3.0: 0.5})
+    assert sweep.missing(where, runs, SEEDS, RATES) == [Run(where, 1.0, seed) for seed in (1, 2)]
+
+
 def test_runs_of_other_files_and_other_seeds_do_not_count():
     where, other = cell(), Cell("tiny", "c" * 16, "intents", "d" * 16, "head", epochs=1)
     runs = swept(other, {0.1: 0.4, 0.3: 0.6, 1.0: 0.5})
@@ -108,7 +134,7 @@ def intents(tmp_path, monkeypatch):
     for split, labels in texts.items():
         rows = [f"{label}\t{label * 3} it {label}" for label in labels]
         (tmp_path / f"{split}.tsv").write_text("\n".join(["label\ttext", *rows]) + "\n")
-    data = DataSet(tmp_path, "classify", 1)
+    data = DataSet(tmp_path, "classify", 1, 3)
     monkeypatch.setitem(sweep.DATA_SETS, "intents", data)
     return data
 
@@ -152,9 +178,9 @@ def test_the_slowest_set_comes_last_and_bases_in_their_order(tmp_path, intents, 
     cells = score_table.all_cells(score_table.parse_options(words))
     order = [(c.dataset, c.base, c.epochs) for c in cells]
     assert order == [
-        ("intents", "tiny", sweep.EPOCHS_TIMES["tiny"]),
+        ("intents", "tiny", 3),
         ("intents", "large", 1),
-        ("snips", "tiny", sweep.EPOCHS_TIMES["tiny"]),
+        ("snips", "tiny", 3),
         ("snips", "large", 1),
     ]
 
