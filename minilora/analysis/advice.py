@@ -14,6 +14,8 @@ from minilora.analysis.report import LayerReport
 
 ENOUGH = 0.99
 """Share of the energy Σ σ² that a smaller adapter should keep."""
+SMALLER = 0.8
+"""Share of the rank above which a smaller one is not worth the trouble."""
 
 
 def advise(layers: Sequence[LayerReport], costs: Ledger, adapter: str) -> list[str]:
@@ -38,10 +40,10 @@ def _on_rank(layers: Sequence[LayerReport], adapter: str) -> Iterator[str]:
     kept = _energy_kept(layers)
     enough = int(np.argmax(kept >= ENOUGH)) + 1
     start = f"{name} uses {used:.1f} directions on average (effective rank)"
-    if enough >= largest:
+    if enough > SMALLER * largest:
         yield (
-            f"{start}, and no smaller rank keeps {ENOUGH:.0%} of the update's energy: the rank is "
-            "in use, and a larger one may learn more."
+            f"{start}, and it takes r={enough} to keep {ENOUGH:.0%} of the update's energy: the "
+            "rank is in use, and a larger one may learn more."
         )
         return
     share = sum(min(layer.rank, enough) * sum(layer.shape) for layer in layers)

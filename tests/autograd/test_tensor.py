@@ -31,6 +31,8 @@ X = np.array([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])
         (lambda x: x.transpose(1, 0), X.T),
         (lambda x: x.transpose(-1, 0), X.T),
         (lambda x: x.reshape(3, 2), X.reshape(3, 2)),
+        (lambda x: x.reshape((3, 2)), X.reshape(3, 2)),
+        (lambda x: x.reshape(np.int64(6)), X.reshape(6)),
         (lambda x: x[1], X[1]),
         (lambda x: x.sum(), X.sum()),
         (lambda x: x.sum(axis=0), X.sum(axis=0)),
@@ -67,9 +69,14 @@ def test_detach_cuts_the_graph():
 
 
 def test_a_reshape_that_does_not_fill_is_refused():
-    for shape in [(4, 2), (4, -1), (0, -1)]:
+    for shape in [(4, 2), (4, -1), (0, -1), (-1, -1), ((4, 2),)]:
         with pytest.raises(ShapeError, match="6 entries"):
             Tensor(X).reshape(*shape)
+
+
+def test_nothing_has_no_mean():
+    with pytest.raises(ShapeError, match=r"mean: x \(0, 3\) has no entries"):
+        Tensor(X[:0]).mean()
 
 
 @given(st.lists(st.sampled_from([1, 2, 3]), min_size=0, max_size=3), st.integers(0, 2), st.data())
