@@ -43,4 +43,4 @@ def tanh(x: Array) -> OpResult:
 def relu(x: Array) -> OpResult:
     """y = max(x, 0),   dx = dy where x > 0, else 0"""
     positive = x > 0
-    return x * positive, (lambda dy: dy * positive,)
+    return np.maximum(x, 0), (lambda dy: dy * positive,)

@@ -16,7 +16,17 @@ def linear(x: Array, W: Array, b: Array | None = None) -> OpResult:
     dx = dy W,   dW = Σ dyᵀ x,   db = Σ dy      (Σ over all leading axes)
 
     Only dW needs x: freeze W and x is not kept.
+
+    Raises
+    ------
+    ShapeError
+        If the shapes are not these.
     """
+    if x.ndim < 1 or W.ndim != 2 or (b is not None and b.shape != W.shape[:1]):
+        raise ShapeError(
+            f"linear: expected x (..., I), W (O, I) and b (O,) or None; got x {x.shape}, "
+            f"W {W.shape}, b {None if b is None else b.shape}."
+        )
     if x.shape[-1] != W.shape[1]:
         raise ShapeError(
             f"linear: x {x.shape} has {x.shape[-1]} features in its last axis, "

@@ -67,6 +67,10 @@ def _check_targets(logits: Array, targets: Array, ignore_index: int) -> None:
         raise ShapeError(
             f"cross_entropy: logits {logits.shape} must be (R, C) and targets {targets.shape} (R,)."
         )
+    if targets.dtype.kind not in "iu":
+        raise DataError(
+            f"cross_entropy: targets are {targets.dtype}; class numbers, integers, were expected."
+        )
     C = logits.shape[1]
     wrong = (targets != ignore_index) & ((targets < 0) | (targets >= C))
     if wrong.any():

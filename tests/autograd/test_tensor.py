@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from minilora.autograd import Tensor, gradcheck, saved_bytes
 from minilora.autograd.tensor import unbroadcast
-from minilora.errors import ShapeError
+from minilora.errors import GraphError, ShapeError
 
 X = np.array([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])
 
@@ -34,6 +34,8 @@ X = np.array([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])
         (lambda x: x.reshape((3, 2)), X.reshape(3, 2)),
         (lambda x: x.reshape(np.int64(6)), X.reshape(6)),
         (lambda x: x[1], X[1]),
+        (lambda x: x[Tensor([1, 0])], X[[1, 0]]),
+        (lambda x: x[:, Tensor([2, 2])], X[:, [2, 2]]),
         (lambda x: x.sum(), X.sum()),
         (lambda x: x.sum(axis=0), X.sum(axis=0)),
         (lambda x: x.mean(), X.mean()),
@@ -66,6 +68,21 @@ def test_a_tensor_shows_the_array_it_was_given():
 def test_detach_cuts_the_graph():
     x = Tensor(X, requires_grad=True)
     assert not (x * 2.0).detach().requires_grad
+
+
+def test_what_was_computed_requires_a_gradient_and_cannot_be_frozen():
+    x = Tensor(X, requires_grad=True)
+    y = x * 2.0
+    assert y.requires_grad_() is y
+    y.sum().backward()
+    np.testing.assert_array_equal(x.grad, np.full_like(X, 2.0))
+    with pytest.raises(GraphError, match=r"this multiply was computed .* cannot be frozen"):
+        (x * 2.0).requires_grad_(False)
+
+
+def test_a_tensor_of_a_tensor_is_refused():
+    with pytest.raises(GraphError, match="got a Tensor"):
+        Tensor(Tensor(X))
 
 
 def test_a_reshape_that_does_not_fill_is_refused():

@@ -130,6 +130,9 @@ def test_a_frozen_weight_costs_no_memory(rng):
     ("call", "error", "says"),
     [
         (lambda: ops.linear(np.ones((2, 5)), np.ones((4, 4))), ShapeError, "takes 4"),
+        (lambda: ops.linear(np.ones((2, 5)), np.ones(5)), ShapeError, r"got x \(2, 5\), W \(5,\)"),
+        (lambda: ops.linear(np.ones((2, 5)), np.ones((4, 5)), np.ones(1)), ShapeError, r"b \(1,\)"),
+        (lambda: ops.linear(np.ones(()), np.ones((4, 5))), ShapeError, r"expected x \(..., I\)"),
         (lambda: ops.layer_norm(np.ones((2, 5)), np.ones(4), np.ones(5)), ShapeError, "5 features"),
         (lambda: ops.gelu(np.ones(2), approximate="tahn"), ConfigError, "Did you mean 'tanh'"),
         (lambda: ops.dropout(np.ones(2), p=1.0, seed=0), ConfigError, "dropout: p is 1.0"),
@@ -143,6 +146,8 @@ def test_a_frozen_weight_costs_no_memory(rng):
         (lambda: ops.cross_entropy(np.ones((2, 3)), np.array([0])), ShapeError, "targets"),
         (lambda: ops.cross_entropy(np.ones((2, 3)), np.array([0, 3])), DataError, "3 classes"),
         (lambda: ops.cross_entropy(np.ones((1, 3)), np.array([-1])), DataError, "target -1"),
+        (lambda: ops.cross_entropy(np.ones((1, 3)), np.array([0.9])), DataError, "are float64"),
+        (lambda: ops.cross_entropy(np.ones((1, 3)), np.array([True])), DataError, "are bool"),
         (
             lambda: ops.cross_entropy(np.ones((1, 3)), np.array([0]), reduction="men"),
             ConfigError,
@@ -169,6 +174,16 @@ def test_a_tensor_given_by_name_is_refused_for_it_would_get_no_gradient():
     b = Tensor(np.zeros(4), requires_grad=True)
     with pytest.raises(GraphError, match=r"linear: b is a Tensor given by name.*out 'b='"):
         ops.linear(np.ones((2, 5)), np.ones((4, 5)), b=b)
+
+
+def test_tensors_in_a_list_are_refused_for_they_would_get_no_gradient():
+    a, b = Tensor(np.ones(2)), Tensor(np.ones(3))
+    with pytest.raises(GraphError, match=r"Tensors in a list.*concatenate\(a, b, ...\)"):
+        ops.concatenate([a, b])
+
+
+def test_relu_of_minus_infinity_is_zero():
+    np.testing.assert_array_equal(ops.relu(np.array([-np.inf, -1, 0, 2])).data, [0, 0, 0, 2])
 
 
 def attend(*, offsets=(0, 4), n_heads=2, k=None, **options):
