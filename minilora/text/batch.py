@@ -10,11 +10,12 @@ import heapq
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from minilora._types import Array
-from minilora.errors import ShapeError
+from minilora.errors import DataError, ShapeError
 from minilora.text.encoding import Encoding
 
 IGNORED = -100
@@ -189,11 +190,20 @@ def _pack_labels(
             f"Batch.pack: {len(labels)} labels for {len(lengths)} encodings; one each was expected."
         )
     if np.ndim(labels[0]) == 0:
-        return np.asarray(labels, np.int64)
+        return _integers(labels)
     for n, (label, L) in enumerate(zip(labels, lengths, strict=True)):
         if np.shape(label) != (L,):
             raise ShapeError(
                 f"Batch.pack: labels of sequence {n} have shape {np.shape(label)}; "
                 f"its encoding has ({L},)."
             )
-    return np.concatenate([np.asarray(label, np.int64) for label in labels])
+    return np.concatenate([_integers(label) for label in labels])
+
+
+def _integers(labels: Any) -> Array:
+    array = np.asarray(labels)
+    if array.dtype.kind not in "iu":
+        raise DataError(
+            f"Batch.pack: labels are {array.dtype}; expected integers, the numbers of classes."
+        )
+    return array.astype(np.int64)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from minilora._types import Array
-from minilora.errors import ShapeError
+from minilora.errors import DataError, ShapeError
 from minilora.text.bio import Scheme, spans
 
 
@@ -91,13 +91,28 @@ def confusion_matrix(gold: Array, predicted: Array, n_classes: int) -> Array:
     """How often class i was taken for class j.
 
     gold (N,), predicted (N,) integers  ->  (C, C) int64, gold along the rows
+
+    Raises
+    ------
+    ShapeError
+        If there is not one prediction for each.
+    DataError
+        If something is no class, 0 to C − 1.
     """
     if gold.shape != predicted.shape:
         raise ShapeError(
             f"confusion_matrix: gold {gold.shape} and predicted {predicted.shape} differ; "
             "one prediction for each was expected."
         )
-    counts = np.bincount(gold * n_classes + predicted, minlength=n_classes * n_classes)
+    for name, classes in (("gold", gold), ("predicted", predicted)):
+        whole = classes.dtype.kind in "iu" or not classes.size
+        if not whole or ((classes < 0) | (classes >= n_classes)).any():
+            raise DataError(
+                f"confusion_matrix: {name} has {classes.dtype} from {classes.min()} to "
+                f"{classes.max()}; expected integers from 0 to {n_classes - 1}."
+            )
+    cells = gold.astype(np.int64) * n_classes + predicted.astype(np.int64)
+    counts = np.bincount(cells, minlength=n_classes * n_classes)
     return counts.reshape(n_classes, n_classes)
 
 

@@ -54,13 +54,14 @@ class Optimizer:
     Raises
     ------
     ConfigError
-        A setting out of range, an unknown group key, no parameters, or one given twice.
+        A setting out of range, an unknown group key, no parameters, something else in their place,
+        or one given twice.
     """
 
     def __init__(
         self, parameters: Iterable[Tensor] | Groups, *, lr: float, weight_decay: float
     ) -> None:
-        self.groups = _make_groups(list(parameters), lr, weight_decay)
+        self.groups = _make_groups(parameters, lr, weight_decay)
         self.factor = 1.0
         self.n_steps = 0
         self._memory: dict[int, dict[str, Array]] = {}  # position of a parameter -> its arrays
@@ -131,7 +132,17 @@ class Optimizer:
                     f"optimiser or model; this one has {len(parameters)} parameters."
                 )
             memory.setdefault(i, {})[name] = array.astype(expected[name].dtype)
-        self.n_steps, self._memory = int(state["n_steps"]), memory
+        n_steps = int(state["n_steps"]) if "n_steps" in state else None
+        partial = [i for i in memory if memory[i].keys() != self._remembered(parameters[i]).keys()]
+        forgot = not memory and bool(n_steps) and any(map(self._remembered, parameters))
+        if n_steps is None or partial or forgot:
+            kept = ", ".join(self._remembered(parameters[0])) or "nothing"
+            raise CheckpointError(
+                f"{type(self).__name__}.load_state: the state has {', '.join(state) or 'nothing'}; "
+                f"expected n_steps, and of every parameter that was updated {kept}. It is damaged, "
+                "or another optimiser's."
+            )
+        self.n_steps, self._memory = n_steps, memory
 
     def _remembered(self, p: Tensor) -> dict[str, Array]:
         """What is kept of ``p``, before its first step."""
@@ -256,7 +267,7 @@ def decay_groups(model: Module, weight_decay: float) -> list[dict[str, Any]]:
     ]
 
 
-def clip_grad_norm_(parameters: Iterable[Tensor], max_norm: float) -> float:
+def clip_grad_norm_(parameters: Tensor | Iterable[Tensor], max_norm: float) -> float:
     """Scale all gradients, in place, so that together their norm is at most ``max_norm``.
 
     g ← g · min(1, max_norm / (‖g‖ + 1e-6)),   ‖g‖ over all entries of all gradients, summed in
@@ -271,11 +282,12 @@ def clip_grad_norm_(parameters: Iterable[Tensor], max_norm: float) -> float:
     Raises
     ------
     ConfigError
-        If ``max_norm`` is not positive.
+        If ``max_norm`` is not positive, or something is no Tensor.
     """
     if not max_norm > 0:
         raise ConfigError(f"clip_grad_norm_: max_norm is {max_norm}; expected a positive number.")
-    grads = [p.grad for p in parameters if p.grad is not None]
+    given = [parameters] if isinstance(parameters, Tensor) else parameters
+    grads = [p.grad for p in _tensors("clip_grad_norm_", given) if p.grad is not None]
     norm = math.sqrt(sum(float(np.square(g, dtype=np.float64).sum()) for g in grads))
     scale = max_norm / (norm + 1e-6)
     if math.isfinite(norm) and scale < 1:
@@ -284,7 +296,12 @@ def clip_grad_norm_(parameters: Iterable[Tensor], max_norm: float) -> float:
     return norm
 
 
-def _make_groups(given: list[Any], lr: float, weight_decay: float) -> list[Group]:
+def _make_groups(
+    parameters: Iterable[Tensor] | Groups, lr: float, weight_decay: float
+) -> list[Group]:
+    if isinstance(parameters, Tensor):  # which could be gone through, row by row
+        raise ConfigError("optimizer: got one Tensor; expected several, as in [tensor].")
+    given: list[Any] = list(parameters)
     if not given:
         raise ConfigError(
             "optimizer: got no parameters; at least one was expected. Is everything frozen?"
@@ -292,8 +309,8 @@ def _make_groups(given: list[Any], lr: float, weight_decay: float) -> list[Group
     if not isinstance(given[0], Mapping):
         given = [{"params": given}]
     groups = [_make_group(group, lr, weight_decay) for group in given]
-    parameters = [id(p) for group in groups for p in group.params]
-    if len(set(parameters)) < len(parameters):
+    ids = [id(p) for group in groups for p in group.params]
+    if len(set(ids)) < len(ids):
         raise ConfigError("optimizer: a parameter was given twice; once each was expected.")
     return groups
 
@@ -301,9 +318,23 @@ def _make_groups(given: list[Any], lr: float, weight_decay: float) -> list[Group
 def _make_group(given: Mapping[str, Any], lr: float, weight_decay: float) -> Group:
     for key in given:
         check_known("optimizer", "a key of a parameter group", key, GROUP_KEYS)
+    if "params" not in given:
+        raise ConfigError(f"optimizer: a group has {', '.join(given) or 'nothing'}, but no params.")
     group = Group(
-        list(given["params"]), given.get("lr", lr), given.get("weight_decay", weight_decay)
+        _tensors("optimizer", given["params"]),
+        given.get("lr", lr),
+        given.get("weight_decay", weight_decay),
     )
     check_range("optimizer", "lr", group.lr)
     check_range("optimizer", "weight_decay", group.weight_decay)
     return group
+
+
+def _tensors(where: str, given: Iterable[Any]) -> list[Tensor]:
+    parameters = list(given)
+    for p in parameters:
+        if not isinstance(p, Tensor):
+            pair = isinstance(p, tuple) and len(p) == 2 and isinstance(p[1], Tensor)
+            hint = " Of named_parameters(), give the second of each pair." if pair else ""
+            raise ConfigError(f"{where}: got a {type(p).__name__} among the parameters.{hint}")
+    return parameters

@@ -45,7 +45,7 @@ def thread_count(threads: int | None = None) -> int:
     else:
         where, given = VARIABLE, os.environ.get(VARIABLE, "").strip()
         if not given:
-            return _cores()
+            return cores()
     if not given.isdecimal() or int(given) < 1:
         raise ConfigError(f"{where}: got {given!r}; a whole number of at least 1 was expected.")
     return int(given)
@@ -138,7 +138,8 @@ if hasattr(os, "register_at_fork"):  # a forked child has none of the threads
     os.register_at_fork(after_in_child=_pool.cache_clear)
 
 
-def _cores() -> int:
+def cores() -> int:
+    """Cores this process may use."""
     if hasattr(os, "sched_getaffinity"):  # Linux: those a container or taskset leaves us
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

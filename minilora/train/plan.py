@@ -25,7 +25,8 @@ class Plan:
         self.data, self.settings = data, settings
         self.steps_per_epoch = math.ceil(len(data) / settings.batch_size)
         self.n_steps = settings.epochs * self.steps_per_epoch
-        self.warmup = math.ceil(settings.warmup_ratio * self.n_steps)
+        # the last step is never one of the warm-up: in a run of one step it would train nothing
+        self.warmup = min(math.ceil(settings.warmup_ratio * self.n_steps), self.n_steps - 1)
         self._epoch, self._order = -1, list[Array]()  # of the epoch asked for last
 
     def batch(self, step: int) -> Batch:

@@ -121,9 +121,15 @@ def predict(
 
 
 def check_data(where: str, model: Any, data: Dataset) -> None:
-    """Raise DataError if ``data`` has no rows, or labels that are not the model's."""
+    """Raise DataError if ``data`` has no rows, or is not for this model: its task and labels."""
     if len(data) == 0:
         raise DataError(f"{where}: the data has no rows; at least one was expected.")
+    wanted = "ner" if model.labels_are_per == "token" else "classify"
+    if data.task != wanted:
+        raise DataError(
+            f"{where}: the data is for {data.task}; a {type(model).__name__} takes data for "
+            f"{wanted}; encode it for that, or use the other model."
+        )
     if tuple(data.label_names) != tuple(model.label_names):
         raise DataError(
             f"{where}: the data has the labels {', '.join(data.label_names)}, the model "

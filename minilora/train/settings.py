@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
+
+import numpy as np
 
 from minilora.nn import Module
 from minilora.train.checks import check_betas, check_known, check_range, check_whole
@@ -96,6 +98,11 @@ class TrainSettings:
         check_betas("TrainSettings", self.betas)
         check_known("TrainSettings", "optimizer", self.optimizer, OPTIMIZERS)
         check_known("TrainSettings", "schedule", self.schedule, SCHEDULES)
+        for field in fields(self):  # NumPy's numbers as Python's, which JSON can say
+            value = getattr(self, field.name)
+            if isinstance(value, np.generic):
+                object.__setattr__(self, field.name, value.item())
+        object.__setattr__(self, "betas", tuple(map(float, self.betas)))
 
     def to_json(self) -> dict[str, Any]:
         """As a dictionary of what JSON can say."""

@@ -18,6 +18,8 @@ from minilora.train.optim import Optimizer
 from minilora.train.settings import TrainSettings
 
 FORMAT = 1
+SAID = ("settings", "train", "dev", "frozen", "n_steps", "epochs", "seconds")
+"""What a state's ``meta`` must hold."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,7 @@ class TrainerState:
     Raises
     ------
     CheckpointError
-        If another version wrote it.
+        If another version wrote it, or it is incomplete.
     """
 
     arrays: dict[str, Array]
@@ -46,6 +48,10 @@ class TrainerState:
             raise CheckpointError(
                 f"resume: the trainer state has format {version!r}; expected {FORMAT}; resume with "
                 "the version that wrote it, or start again."
+            )
+        if lacking := [name for name in SAID if name not in self.meta]:
+            raise CheckpointError(
+                f"resume: the trainer state lacks {', '.join(lacking)}; it is damaged; start again."
             )
 
     @property

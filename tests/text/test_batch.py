@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minilora.errors import ShapeError
+from minilora.errors import DataError, ShapeError
 from minilora.text import IGNORED, Batch, Encoding
 
 LENGTHS = st.lists(st.integers(1, 40), min_size=1, max_size=30)
@@ -168,6 +168,12 @@ def test_a_chunk_of_no_tokens_is_refused():
 )
 def test_labels_that_do_not_fit_are_refused(labels, message):
     with pytest.raises(ShapeError, match=message):
+        Batch.pack([encoding(2), encoding(3)], labels)
+
+
+@pytest.mark.parametrize("labels", [[0.7, 1.9], [np.zeros(2), np.zeros(3)]])
+def test_labels_that_are_no_integers_are_refused(labels):
+    with pytest.raises(DataError, match="labels are float64; expected integers"):
         Batch.pack([encoding(2), encoding(3)], labels)
 
 

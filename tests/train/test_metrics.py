@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minilora.errors import ShapeError
+from minilora.errors import DataError, ShapeError
 from minilora.train import Score, accuracy, class_scores, confusion_matrix, entity_scores
 
 TAGS = st.lists(st.sampled_from(["O", "B-X", "I-X", "B-Y", "I-Y"]), max_size=8)
@@ -110,6 +110,16 @@ def test_micro_scores_of_classes_are_the_accuracy(pairs):
     scores = class_scores(confusion_matrix(gold, predicted, 4), "abcd")
     share = (gold == predicted).mean()
     assert (scores.micro.precision, scores.micro.recall) == (share, share)
+
+
+@pytest.mark.parametrize(
+    ("gold", "predicted", "message"),
+    [([0], [2], "predicted has int64 from 2 to 2"), ([3, 0], [0, 0], "gold has int64 from 0 to 3"),
+     ([-100], [0], "gold has"), ([0.0], [1.0], "gold has float64")],
+)  # fmt: skip
+def test_what_is_no_class_is_refused(gold, predicted, message):
+    with pytest.raises(DataError, match=f"{message}.*expected integers from 0 to 1"):
+        confusion_matrix(np.array(gold), np.array(predicted), 2)
 
 
 def test_a_confusion_matrix_needs_a_prediction_for_each():

@@ -159,9 +159,44 @@ def test_a_state_of_another_optimiser_is_refused_and_changes_nothing(foreign, rn
 
 
 @pytest.mark.parametrize(
+    "damage",
+    [
+        lambda state: {},
+        lambda state: {name: a for name, a in state.items() if name != "n_steps"},
+        lambda state: {name: a for name, a in state.items() if name != "0.t"},
+        lambda state: {"n_steps": state["n_steps"]},  # as SGD without momentum leaves it
+    ],
+    ids=["nothing", "no count", "a part", "no memory"],
+)
+def test_an_incomplete_state_is_refused(damage, rng):
+    optimizer = AdamW(parameters(rng))
+    walk(optimizer, rng, 1)
+    with pytest.raises(CheckpointError, match=r"expected n_steps, and .* m, v, t. It is damaged"):
+        AdamW(parameters(rng)).load_state(damage(optimizer.state()))
+
+
+def test_the_state_before_the_first_step_is_complete(rng):
+    optimizer = AdamW(parameters(rng))
+    optimizer.load_state(AdamW(parameters(rng)).state())
+    assert optimizer.n_steps == 0
+
+
+def test_one_tensor_is_clipped_like_several(rng):
+    (p, *_) = parameters(rng)
+    p.grad = np.full(p.shape, 3.0)
+    clip_grad_norm_(p, 1.0)
+    assert np.linalg.norm(p.grad) == pytest.approx(1.0, rel=1e-5)
+
+
+@pytest.mark.parametrize(
     ("make", "message"),
     [
         (lambda p: AdamW([]), "no parameters"),
+        (lambda p: AdamW(p), r"got one Tensor; expected several, as in \[tensor\]"),
+        (lambda p: AdamW([("W", p)]), "got a tuple .* give the second of each pair"),
+        (lambda p: AdamW([np.ones(2)]), "got a ndarray among the parameters"),
+        (lambda p: AdamW([{"lr": 1.0}]), "a group has lr, but no params"),
+        (lambda p: clip_grad_norm_([("W", p)], 1.0), "clip_grad_norm_: got a tuple"),
         (lambda p: AdamW([p, p]), "given twice"),
         (lambda p: AdamW([{"params": [p]}, {"params": [p]}]), "given twice"),
         (lambda p: AdamW([p], lr=-1.0), "lr is -1.0; expected 0 <= lr"),

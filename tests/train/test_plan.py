@@ -28,3 +28,8 @@ def test_the_last_batch_of_an_epoch_may_be_smaller(ner_data):
     plan = Plan(ner_data(20, 1), SETTINGS)
     sizes = [plan.batch(step).n_sequences for step in range(plan.n_steps)]
     assert sizes == [8, 8, 4] * 3
+
+
+def test_a_single_step_trains(ner_data):
+    (factor,) = [Plan(ner_data(5, 1), dataclasses.replace(SETTINGS, epochs=1)).factor(0)]
+    assert factor == 1.0

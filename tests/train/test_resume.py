@@ -192,6 +192,12 @@ def test_a_state_of_another_version_is_refused(state):
         TrainerState(state.arrays, state.meta | {"format": 2})
 
 
+def test_a_state_that_lacks_something_is_refused(state):
+    meta = {name: said for name, said in state.meta.items() if name not in ("settings", "train")}
+    with pytest.raises(CheckpointError, match="lacks settings, train; it is damaged"):
+        TrainerState(state.arrays, meta)
+
+
 SCRIPT = """
 import importlib.util, sys
 import numpy as np

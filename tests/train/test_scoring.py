@@ -175,9 +175,18 @@ def test_data_without_rows_is_refused(f, tagger, ner_data):
 
 
 @pytest.mark.parametrize("f", [evaluate, predict])
-def test_data_with_other_labels_is_refused(f, tagger, topic_data):
-    with pytest.raises(DataError, match="labels a, b, c, the model O, B-X, I-X, B-Y, I-Y"):
+def test_data_with_other_labels_is_refused(f, tagger, ner_data):
+    data = dataclasses.replace(ner_data(3, 1), label_names=("O", "B-Z", "I-Z"))
+    with pytest.raises(DataError, match="labels O, B-Z, I-Z, the model O, B-X, I-X, B-Y, I-Y"):
+        f(tagger(), data)
+
+
+@pytest.mark.parametrize("f", [evaluate, predict])
+def test_data_for_the_other_task_is_refused(f, tagger, classifier, ner_data, topic_data):
+    with pytest.raises(DataError, match="is for classify; a BertForTokenClassification takes"):
         f(tagger(), topic_data(3, 1))
+    with pytest.raises(DataError, match="is for ner; a BertForSequenceClassification takes"):
+        f(classifier(), ner_data(3, 1))
 
 
 def test_scoring_needs_labels(tagger, ner_data):

@@ -1,6 +1,7 @@
 import json
 import math
 
+import numpy as np
 import pytest
 
 from minilora.errors import ConfigError
@@ -49,6 +50,12 @@ def test_settings_pass_through_json():
     assert TrainSettings(**json.loads(json.dumps(settings.to_json()))).to_json() == (
         settings.to_json()
     )
+
+
+def test_numpy_numbers_become_pythons():
+    settings = TrainSettings(epochs=np.int64(3), lr=np.float32(0.5), betas=[np.float64(0.5), 0.9])
+    assert settings == TrainSettings(epochs=3, lr=0.5, betas=(0.5, 0.9))
+    assert json.loads(json.dumps(settings.to_json()))["epochs"] == 3
 
 
 def test_the_optimiser_has_the_settings(tagger):
