@@ -38,7 +38,8 @@ def _on_rank(layers: Sequence[LayerReport], adapter: str) -> Iterator[str]:
     name = f"r={largest}" if smallest == largest else f"r={smallest} to {largest}"
     used = statistics.fmean(layer.update.effective_rank or 0.0 for layer in layers)
     kept = _energy_kept(layers)
-    enough = int(np.argmax(kept >= ENOUGH)) + 1
+    (reached,) = np.nonzero(kept >= ENOUGH)  # none if the reports keep too few of the values
+    enough = int(reached[0]) + 1 if reached.size else largest
     start = f"{name} uses {used:.1f} directions on average (effective rank)"
     if enough > SMALLER * largest:
         yield (

@@ -122,7 +122,7 @@ def _inspect(
         rank=update.rank,
         scale=update.scale,
         n_parameters=update.n_parameters,
-        update=spectrum(of_update.S, update.shape, dtype=update.A.dtype.type),
+        update=spectrum(of_update.S, update.shape),  # float64, whatever the factors were saved in
         base=of_base,
     )
 

@@ -47,7 +47,7 @@ def _kohya(k: int, shape: Shape, extra: int) -> int:
 
 
 def _rank(S: Array, value: float, shape: Shape) -> int:
-    if value != int(value) or value < 1:
+    if not math.isfinite(value) or value != int(value) or value < 1:
         raise ConfigError(f"rank: {value} is no rank; expected a whole number of at least 1.")
     return int(value)
 
@@ -87,6 +87,8 @@ def _threshold(S: Array, level: float, shape: Shape) -> int:
 
 
 def _hard_threshold(S: Array, noise: float, shape: Shape) -> int:
+    if not S.any():
+        return 0
     known = None if noise == 0 else noise
     every = np.pad(S, (0, min(shape) - len(S)))  # of a product of rank k only k are computed
     return int(np.count_nonzero(S > hard_threshold(every, shape, noise=known)))

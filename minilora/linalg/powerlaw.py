@@ -43,33 +43,28 @@ def fit_power_law(S: Array) -> PowerLaw:
         If fewer than three distinct eigenvalues are above zero.
     """
     eigenvalues = np.sort(as_spectrum(S, "fit_power_law") ** 2)  # rising
-    logs = np.log(eigenvalues[eigenvalues > 0])
-    if (n_distinct := len(np.unique(logs))) < 3:
+    eigenvalues = eigenvalues[eigenvalues > 0]
+    logs = np.log(eigenvalues)
+    _, firsts = np.unique(logs, return_index=True)
+    if (n_distinct := len(firsts)) < 3:
         raise NumericError(
             f"fit_power_law: {n_distinct} distinct eigenvalues above zero; "
             "at least 3 are needed to see a tail."
         )
-    best: PowerLaw | None = None
-    for start in range(len(logs) - 1):
-        fit = _fit_from(logs, start)
-        if fit is not None and (best is None or fit.ks_distance < best.ks_distance):
-            best = fit
-    assert best is not None
-    return best
+    fits = (_fit_from(logs, start, float(eigenvalues[start])) for start in firsts[:-1])
+    return min(fits, key=lambda fit: fit.ks_distance)
 
 
-def _fit_from(logs: Array, start: int) -> PowerLaw | None:
-    """The fit with x_min the eigenvalue at ``start``; None where the tail is one value repeated."""
+def _fit_from(logs: Array, start: int, x_min: float) -> PowerLaw:
+    """The fit to the eigenvalues from ``start`` on, of which ``x_min`` is the first."""
     above = logs[start:] - logs[start]  # (n,) ln(λ / x_min), rising from 0
-    n, total = len(above), float(above.sum())
-    if total <= 0:
-        return None
-    alpha = 1 + n / total
+    n = len(above)
+    alpha = 1 + n / float(above.sum())
     model = 1 - np.exp((1 - alpha) * above)  # P(λ' < λ)
     counted = np.arange(n) / n
     return PowerLaw(
         alpha=alpha,
-        x_min=math.exp(logs[start]),
+        x_min=x_min,
         n_tail=n,
         sigma=(alpha - 1) / math.sqrt(n),
         ks_distance=float(np.abs(model - counted).max()),

@@ -44,6 +44,12 @@ def test_a_rank_in_full_use_is_not_reduced(make_update, values, enough):
     assert "a larger one may learn more" in sentence
 
 
+def test_a_rank_beyond_the_values_kept_is_not_reduced(rng):
+    Q, _ = np.linalg.qr(rng.standard_normal((320, 320)))
+    sentence = about(advice([LowRankUpdate("a", np.eye(320), Q, 1.0)]), "directions on average")
+    assert "it takes r=320" in sentence
+
+
 def test_layers_that_need_different_ranks_are_offered_ranks_of_their_own(make_update):
     updates = [make_update("a", [1, 0, 0, 0]), make_update("b", [1, 1, 0.3, 0])]
     sentence = about(advice(updates, adapter="X"), "--energy")

@@ -190,3 +190,10 @@ def test_what_cannot_be_inspected_is_refused(adapter, base):
     for largest_dense in (99, 1):
         with pytest.raises(NumericError, match=r"encoder\.layer\.0\.attention\.query: .* NaN"):
             inspect_updates(adapter, base=base, largest_dense=largest_dense)
+
+
+def test_the_type_an_adapter_was_saved_in_does_not_change_its_rank(rng):
+    B, A = (np.linalg.qr(rng.standard_normal((1024, 8)))[0] for _ in range(2))
+    half = LowRankUpdate("q", B.astype(np.float16), A.T.astype(np.float16), 1.0)
+    (layer,) = inspect_updates([half]).layers
+    assert layer.update.numerical_rank == 8

@@ -102,6 +102,10 @@ def test_a_zero_update_keeps_one_direction(name):
     assert RankRule(name, value).rank(np.zeros(3), SHAPE) == 1
 
 
+def test_a_zero_update_has_no_noise_to_find():
+    assert RankRule("hard_threshold", 0).rank(np.zeros(4), (4, 4)) == 1
+
+
 @pytest.mark.parametrize("name", sorted(RULES))
 def test_a_single_singular_value_is_kept(name):
     value = 0.9 if name not in ("rank", "stable_rank", "sv_ratio") else 1
@@ -113,6 +117,7 @@ def test_a_single_singular_value_is_kept(name):
     [
         ("rank", 0),
         ("rank", 1.5),
+        ("rank", float("nan")),
         ("energy", 0),
         ("energy", 1.1),
         ("nuclear", float("nan")),

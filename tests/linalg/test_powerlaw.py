@@ -51,6 +51,13 @@ def test_values_that_repeat_at_the_top_are_no_tail_of_their_own():
     assert np.isfinite(fit.alpha)
 
 
+def test_the_tail_holds_all_of_equal_eigenvalues():
+    S = np.sqrt([50.0, 20, 10, 3, 3, 3, 3, 3, 1, 1, 1, 1])
+    fit = fit_power_law(S)
+    assert fit.x_min in S**2
+    assert fit.n_tail == np.count_nonzero(S**2 >= fit.x_min)
+
+
 @pytest.mark.parametrize(
     "S",
     [np.zeros(5), np.ones(5), np.array([2.0, 1.0, 0.0]), 1e10 + ULPS, 1e-170 * (1 + ULPS)],

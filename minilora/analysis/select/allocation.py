@@ -26,7 +26,8 @@ class Allocation:
     kept
         Share of all importance that lies in the directions kept.
     threshold
-        Importance per parameter of the last direction taken: what is above it, is kept.
+        Importance per parameter of the last direction taken. What is above it is kept, unless it
+        was too large for what was left of the budget.
     """
 
     ranks: dict[str, int]
