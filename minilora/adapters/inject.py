@@ -73,7 +73,7 @@ def inject(
     ------
     TargetError
         When nothing matches (with a suggestion), when what matches is no Linear, or when the model
-        carries adapters already. The model is then as it was.
+        carries adapters already. Whatever is raised, the model is then as it was.
     """
     if model.adaptation is not None:
         raise TargetError(
@@ -83,17 +83,27 @@ def inject(
     selection = select(model, config, strict=strict)
     parameters = dict(model.named_parameters())
     trained = _base_parameters_to_train(config, selection, parameters)
-    model.adaptation = Adaptation(
+    adaptation = Adaptation(
         config=config,
         paths=selection.targets,
         saved_modules=selection.saved,
         originals={name: parameters[name].data.copy() for name in trained},
         trained_before=frozenset(name for name, p in parameters.items() if p.requires_grad),
     )
+    targets = {
+        path: module
+        for path, module in model.named_modules()
+        if path in selection.targets and isinstance(module, Linear)
+    }
+    try:
+        layers = {p: adapter(m, config, path=p, rng=rng) for p, m in targets.items()}
+    except BaseException:  # a class of one's own may raise anything, having frozen its layer
+        _thaw(parameters, adaptation)
+        raise
+    model.adaptation = adaptation
     model.freeze()
-    for path, module in list(model.named_modules()):
-        if path in selection.targets and isinstance(module, Linear):
-            model.replace(path, adapter(module, config, path=path, rng=rng))
+    for path, layer in layers.items():
+        model.replace(path, layer)
     for name in trained:
         parameters[name].requires_grad_(True)
     return list(selection.targets)

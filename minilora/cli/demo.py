@@ -14,8 +14,9 @@ from minilora.cli.console import Console
 from minilora.cli.demo_recipes import RECIPES, Recipe
 from minilora.cli.demo_texts import Case, Prediction, draw, make_cases
 from minilora.cli.job import Job
+from minilora.cli.layers import byte_count
 from minilora.cli.machine import peak_memory, ready_kernels
-from minilora.cli.outcome import Outcome, size
+from minilora.cli.outcome import Outcome
 from minilora.cli.parser import BASES, SUPPRESS, Parser, one_of, whole_number
 from minilora.cli.scores import MAIN_SCORE, headline
 from minilora.cli.table import Cell, table
@@ -169,7 +170,7 @@ def _cost_line(results: Mapping[str, Any], cost: Mapping[str, Any]) -> str:
     return (
         f"{trained:,} of {total:,} parameters trained ({trained / total:.2%}), in "
         f"{results['seconds']:.1f} s; {cost['seconds_in_all']:.1f} s in all"
-        + (f", at most {size(memory)} of memory" if memory else "")
+        + (f", at most {byte_count(memory)} of memory" if memory else "")
     )
 
 

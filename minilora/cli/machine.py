@@ -17,6 +17,7 @@ from minilora._types import DType
 from minilora.cli.console import paint
 from minilora.train import thread_count
 from minilora.train.allocator import keep_freed_memory
+from minilora.train.parallel import cores
 
 PACKAGES = ("numpy", "scipy", "numba", "matplotlib", "safetensors", "tqdm", "threadpoolctl")
 _COMPILE_SECONDS = 15  # about, on a core that does nothing else
@@ -39,20 +40,13 @@ def facts() -> dict[str, str]:
     return {
         "minilora": version("minilora"),
         "python": f"{platform.python_version()} on {platform.system()} {platform.machine()}",
-        "cpu": f"{_cpu_name()}, {thread_count_here()} cores for this process",
+        "cpu": f"{_cpu_name()}, {cores()} cores for this process",
         "memory": _memory(),
         **{name: _version(name) for name in PACKAGES},
         "blas": "; ".join(_blas()) or "none that threadpoolctl knows",
         "kernels": _kernels(),
         "threads": _threads(),
     }
-
-
-def thread_count_here() -> int:
-    """Cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def peak_memory() -> int | None:

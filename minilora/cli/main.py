@@ -65,6 +65,12 @@ def main(words: Sequence[str] | None = None) -> int:
         return cast("int", leaving.code or OK)
     except MiniLoraError as error:
         return _report(str(error), BAD_INPUT)
+    except BrokenPipeError:
+        # What Python would flush on its way out has no reader either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return BROKEN_PIPE
+    except OSError as error:  # of a file nobody has said more about
+        return _report(f"{error.filename or 'minilora'}: {error.strerror or error}", BAD_INPUT)
     except MemoryError as error:
         return _report(
             f"memory: {str(error) or 'no more of it'}; lower --batch-size or --max-length",
@@ -72,10 +78,6 @@ def main(words: Sequence[str] | None = None) -> int:
         )
     except KeyboardInterrupt as interrupt:
         return _report(str(interrupt) or "interrupted", INTERRUPTED)
-    except BrokenPipeError:
-        # What Python would flush on its way out has no reader either.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return BROKEN_PIPE
     return code
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from minilora.cli.job import Job
+from minilora.cli.layers import byte_count
 from minilora.cli.scores import MAIN_SCORE, headline
 from minilora.cli.table import table
 from minilora.cli.train_options import TrainOptions
@@ -93,7 +94,7 @@ class Outcome:
     def file_lines(self) -> list[str]:
         """A table for people: the files, their sizes and what they are."""
         paths = [self.folder.path / name for name in FILES if (self.folder.path / name).exists()]
-        rows = [[p.name, f"{size(p.stat().st_size):>8}", FILES[p.name]] for p in paths]
+        rows = [[p.name, f"{byte_count(p.stat().st_size):>8}", FILES[p.name]] for p in paths]
         return table(["file", "size", ""], rows)[2:]
 
     def next_commands(self) -> list[str]:
@@ -152,12 +153,3 @@ def _title(options: TrainOptions) -> str:
     }[options.method]
     base, train = Path(options.base).absolute(), Path(options.train).absolute()
     return f"{method} of {base.name} on {train.parent.name}/{train.name}"
-
-
-def size(n_bytes: float) -> str:
-    """``1234567`` -> ``1.2 MB``"""
-    for unit in ("B", "kB", "MB"):
-        if n_bytes < 1000:
-            return f"{n_bytes:.0f} {unit}" if unit == "B" else f"{n_bytes:.1f} {unit}"
-        n_bytes /= 1000
-    return f"{n_bytes:.1f} GB"

@@ -12,7 +12,7 @@ from minilora.cli.scores import headline, score_lines
 from minilora.cli.train_options import TrainOptions, complete, complete_from_run
 from minilora.cli.train_parser import make_parser
 from minilora.cli.training import train
-from minilora.errors import ConfigError
+from minilora.errors import CheckpointError, ConfigError
 from minilora.io.run import RunFolder
 from minilora.train import TrainerState, evaluate
 from minilora.train.checks import check_whole
@@ -86,7 +86,12 @@ def _finish(outcome: Outcome) -> None:
 
 
 def _show_finished(folder: RunFolder, console: Console) -> None:
-    results: dict[str, Any] = folder.info["results"]
+    results: dict[str, Any] | None = folder.info.get("results")
+    if results is None:
+        raise CheckpointError(
+            f"{folder.path}: run.json says the run is finished, and has no results; train again, "
+            "with --overwrite"
+        )
     console.note(f"the run in {folder.path} is finished; this is what came out")
     for split in ("dev", "test"):
         if results[split]:

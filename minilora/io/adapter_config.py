@@ -140,6 +140,9 @@ def read_config(
             "adapter_model.safetensors, as PEFT and minilora save them; check the path."
         )
     content = read_json(path, "the adapter's config")
+    for name in ("base_model_name_or_path", "task_type"):
+        if not isinstance(content.get(name), (str, type(None))):
+            raise CheckpointError(f"{path}: {name} is {content[name]!r}; expected a text or null.")
     minded = {name: value for name, value in content.items() if name not in apart_from}
     _refuse_other_methods(path, minded)
     _warn_of_defaults(path, content)
@@ -150,7 +153,7 @@ def read_config(
             known[name] = None
     for name in ("rank_pattern", "alpha_pattern"):
         known[name] = known.get(name) or {}
-    if known.get("init_lora_weights") in _STARTS_ON_THE_BASE:
+    if known.get("init_lora_weights", True) in (None, *_STARTS_ON_THE_BASE):
         known["init_lora_weights"] = True
     try:
         return LoraConfig(**known), content
@@ -172,7 +175,7 @@ def _refuse_other_methods(path: Path, content: Mapping[str, Any]) -> None:
                 "where it is off; PEFT itself can merge the adapter into its base model."
             )
     start = content.get("init_lora_weights", True)
-    if start not in (True, False, "gaussian", *_STARTS_ON_THE_BASE):
+    if start not in (True, False, None, "gaussian", *_STARTS_ON_THE_BASE):
         raise CheckpointError(
             f"{path}: init_lora_weights is {start!r}, which changed the base weights, so the "
             "adapter does not fit the base as published; save it again from PEFT with "

@@ -5,15 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from minilora.errors import CheckpointError
+from minilora.text.tokenizer_files import TOKENIZER_FILES
 
 FETCHED = [
     "config.json",
     "model*.safetensors",
     "model.safetensors.index.json",
-    "vocab.txt",
-    "tokenizer*.json",
-    "special_tokens_map.json",
-    "added_tokens.json",
+    *TOKENIZER_FILES,
 ]
 """All that is read of a model folder, and so all that is fetched: never a pickle."""
 

@@ -10,16 +10,10 @@ from minilora.errors import CheckpointError, OutputError, TargetError
 from minilora.files import read_bytes
 from minilora.nn.pretrained import Pretrained
 from minilora.storage import replacing, write_json, write_tensors
+from minilora.text.tokenizer_files import TOKENIZER_FILES, VOCABULARIES
 
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "model.safetensors"
-VOCABULARIES = ("tokenizer.json", "vocab.txt")
-TOKENIZER_FILES = (
-    *VOCABULARIES,
-    "tokenizer_config.json",
-    "special_tokens_map.json",
-    "added_tokens.json",
-)
 
 
 def save_pretrained(

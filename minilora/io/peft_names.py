@@ -19,7 +19,7 @@ from pathlib import Path
 
 from minilora._types import Array
 from minilora.adapters import AdaptedLinear
-from minilora.errors import CheckpointError
+from minilora.errors import CheckpointError, TargetError
 from minilora.nn import Module, Parameter
 
 PREFIX = "base_model.model."
@@ -30,9 +30,22 @@ _SAVED_INFIX = re.compile(r"\.modules_to_save\.[^.]+\.")
 
 
 def trained_parameters(model: Module) -> dict[str, Parameter]:
-    """All that an adapted model trains, under PEFT's names without their prefix."""
+    """All that an adapted model trains, under PEFT's names without their prefix.
+
+    Raises
+    ------
+    TargetError
+        When an adapter has a parameter that PEFT's files have no name for.
+    """
     adaptation = model.adaptation
     adapted = {p: m for p, m in model.named_modules() if isinstance(m, AdaptedLinear)}
+    for path, layer in adapted.items():
+        if unknown := sorted(layer.adapter_parameters().keys() - _FACTORS.keys()):
+            raise TargetError(
+                f"save_adapter: the {type(layer).__name__} at {path} has {', '.join(unknown)}, "
+                f"which PEFT's files have no name for; expected {', '.join(_FACTORS)}. "
+                "merge(model) and save it whole, with save_pretrained."
+            )
     parameters = {
         f"{path}.{_FACTORS[name]}": parameter
         for path, layer in adapted.items()

@@ -39,6 +39,7 @@ from minilora.storage import (
     write_json,
     write_tensors,
 )
+from minilora.text.tokenizer_files import TOKENIZER_FILES
 
 if sys.platform != "win32":
     import fcntl
@@ -56,7 +57,7 @@ OWN_FILES = (
     peft.WEIGHTS_FILE,
     huggingface.CONFIG_FILE,
     huggingface.WEIGHTS_FILE,
-    *huggingface.TOKENIZER_FILES,
+    *TOKENIZER_FILES,
 )
 """What a run may write beside ``run.json`` and overwriting one removes; of cards, see `create`."""
 PACKAGES = ("minilora", "numpy", "scipy", "numba", "safetensors")

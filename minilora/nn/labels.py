@@ -22,7 +22,7 @@ def checked_labels(labels: Sequence[str]) -> tuple[str, ...]:
         Fewer than two, one that is no text or empty, or the same one twice.
     """
     names = tuple(labels)
-    if isinstance(labels, str) or not all(names):
+    if isinstance(labels, str) or not all(names) or {*map(type, names)} != {str}:
         raise ConfigError(f"labels: got {labels!r}; expected names such as ['O', 'B-PER'].")
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice or len(names) < 2:

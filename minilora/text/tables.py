@@ -27,6 +27,11 @@ def read_table(rows: Iterable[Row], path: Path, *, labelled: bool) -> list[Examp
         return []
     header = [" ".join(name.split()) for name in first[1]]
     names = fields_to_read(header, f"{path}:{first[0]}: the header", labelled=labelled)
+    if twice := [name for name in names if header.count(name) > 1]:
+        raise DataError(
+            f"{path}:{first[0]}: the header names {twice[0]} {header.count(twice[0])} times; once "
+            "was expected. Rename the columns that are not meant."
+        )
     examples = []
     for line, fields in rows:
         where = f"{path}:{line}"
@@ -47,6 +52,7 @@ def tsv_rows(lines: Iterable[str]) -> Iterator[Row]:
 
 def csv_rows(text: str, path: Path) -> Iterator[Row]:
     """Fields between commas, as spreadsheets write them: quoted where they hold commas or lines."""
+    csv.field_size_limit(max(csv.field_size_limit(), len(text) + 1))  # any text that is there
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     start = 1
     try:

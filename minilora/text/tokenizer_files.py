@@ -23,9 +23,9 @@ from minilora.text.vocabulary import check_vocab, read_vocab_txt
 
 Json: TypeAlias = dict[str, Any]
 
-NAMES = (
-    "tokenizer.json",
-    "vocab.txt",
+VOCABULARIES = ("tokenizer.json", "vocab.txt")
+TOKENIZER_FILES = (
+    *VOCABULARIES,
     "tokenizer_config.json",
     "special_tokens_map.json",
     "added_tokens.json",
@@ -83,7 +83,7 @@ def _read(folder: Path) -> TokenizerFiles:
         if sources.generic
         else _bert_settings(sources)
     )
-    paths = tuple(folder / name for name in NAMES if (folder / name).is_file())
+    paths = tuple(folder / name for name in TOKENIZER_FILES if (folder / name).is_file())
     return TokenizerFiles(
         paths=paths, vocab=vocab, settings=settings, added=added_tokens(sources, vocab)
     )

@@ -125,6 +125,20 @@ def test_a_refused_injection_leaves_the_model_as_it_was(toy64, rng):
     assert trained(toy64) == set(toy64.state_dict())
 
 
+def test_an_adapter_that_fails_leaves_the_model_as_it_was(toy64, rng):
+    class Fails(LoRALinear):
+        def reset(self, config, *, path, rng):
+            raise ValueError("no start")
+
+    before = dict(toy64.named_parameters())
+    with pytest.raises(ValueError, match="no start"):
+        inject(toy64, LoraConfig(), rng=rng, adapter=Fails)
+    assert toy64.adaptation is None
+    assert trained(toy64) == set(toy64.state_dict())
+    assert dict(toy64.named_parameters()) == before
+    inject(toy64, LoraConfig(), rng=rng)
+
+
 def test_peft_style_injection_overlooks_names_that_match_nothing(toy64, rng):
     config = LoraConfig(target_modules=["query", "q_proj"])
     assert len(inject(toy64, config, rng=rng, strict=False)) == 2

@@ -104,6 +104,12 @@ def test_too_little_memory_is_no_traceback(failing, capsys):
     assert "--batch-size" in said
 
 
+def test_what_the_system_refuses_is_one_line(failing, capsys):
+    failing(PermissionError(13, "Permission denied", "runs/ner"))
+    assert main([]) == 2
+    assert capsys.readouterr().err == "runs/ner: Permission denied\n"
+
+
 def test_a_bug_keeps_its_traceback(failing):
     failing(KeyError("surprise"))
     with pytest.raises(KeyError):

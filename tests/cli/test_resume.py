@@ -158,6 +158,16 @@ def test_settings_of_another_version_are_not_guessed_at(stopped, run):
     assert "version" in answer.err
 
 
+def test_a_finished_run_without_results_says_what_to_do(ner_run, run, tmp_path):
+    copy = shutil.copytree(ner_run, tmp_path / "copy")
+    info = json.loads((copy / "run.json").read_text())
+    del info["results"]
+    (copy / "run.json").write_text(json.dumps(info))
+    answer = run("train", "--out", copy, "--resume")
+    assert answer.code == 2
+    assert "run.json says the run is finished, and has no results; train again" in answer.err
+
+
 def test_a_finished_run_shows_its_results(ner_run, run):
     before = {path: path.read_bytes() for path in ner_run.iterdir()}
     answer = run("train", "--out", ner_run, "--resume", "--json")

@@ -5,8 +5,8 @@ import os
 import numpy as np
 import pytest
 
-from minilora.adapters import LoraConfig, inject
-from minilora.errors import CheckpointError
+from minilora.adapters import LoraConfig, LoRALinear, inject
+from minilora.errors import CheckpointError, TargetError
 from minilora.io import (
     AdapterWarning,
     load_adapter,
@@ -14,7 +14,7 @@ from minilora.io import (
     read_adapter_info,
     save_adapter,
 )
-from minilora.nn import BertForMaskedLM
+from minilora.nn import BertForMaskedLM, Parameter
 from minilora.storage import read_tensors, write_tensors
 
 PREFIX = "base_model.model."
@@ -173,6 +173,8 @@ WRONG_CONFIGS = [
     ({"bias": "some"}, "bias is 'some'"),
     ({"target_modules": "(query"}, "no regular expression"),
     ({"fan_in_fan_out": True}, "fan_in_fan_out is True"),
+    ({"task_type": ["TOKEN_CLS"]}, "task_type is ['TOKEN_CLS']; expected a text or null"),
+    ({"base_model_name_or_path": 3}, "base_model_name_or_path is 3; expected a text"),
 ]
 
 
@@ -192,7 +194,7 @@ def test_unknown_keys_are_passed_over(edit_config, make_tiny, saved):
     load_adapter(make_tiny(), saved)
 
 
-@pytest.mark.parametrize("start", ["eva", "orthogonal", "mica"])
+@pytest.mark.parametrize("start", ["eva", "orthogonal", "mica", None])
 def test_starts_that_leave_the_base_alone_are_read(edit_config, make_tiny, saved, start):
     edit_config(saved, init_lora_weights=start)
     assert load_adapter(make_tiny(), saved).init_lora_weights is True
@@ -238,3 +240,15 @@ def test_a_pickled_adapter_is_refused_with_the_way_out(make_tiny, saved):
     (saved / "adapter_model.safetensors").rename(saved / "adapter_model.bin")
     with pytest.raises(CheckpointError, match=r"adapter_model\.bin: is a pickle.*save_pretrained"):
         load_adapter(make_tiny(), saved)
+
+
+def test_a_parameter_that_pefts_files_have_no_name_for_is_named(make_tiny, tmp_path, rng):
+    class Gated(LoRALinear):
+        def reset(self, config, *, path, rng):
+            super().reset(config, path=path, rng=rng)
+            self.gate = Parameter(np.ones(1))
+
+    model = make_tiny()
+    inject(model, LoraConfig(target_modules=["query"]), rng=rng, adapter=Gated)
+    with pytest.raises(TargetError, match=f"the Gated at {QUERY} has gate, which PEFT's files"):
+        save_adapter(model, tmp_path / "gated")

@@ -231,7 +231,7 @@ def test_labels_of_the_other_kind_are_refused(make_model, make_batch, head, othe
         make_model(head).loss(make_batch([3, 4], other))
 
 
-@pytest.mark.parametrize("labels", [[], ["O"], ["O", "O"], ["O", ""], "OB"])
+@pytest.mark.parametrize("labels", [[], ["O"], ["O", "O"], ["O", ""], "OB", [1, 2], [1, 1, 2]])
 def test_labels_that_cannot_be_told_apart_are_refused(config, labels):
     with pytest.raises(ConfigError, match=r"labels: got .*; expected"):
         BertForTokenClassification(config, labels=labels, rng=None)

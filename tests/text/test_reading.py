@@ -101,6 +101,11 @@ def test_examples_may_be_pairs(tmp_path, name, content):
     assert (row.text, row.text_pair, row.label) == ("a", "b c", "yes")
 
 
+def test_a_text_of_csv_may_be_as_long_as_it_likes(tmp_path):
+    (row,) = corpus(tmp_path, "x.csv", "label,text\nyes," + "a " * 100_000).rows
+    assert len(row.text.split()) == 100_000
+
+
 def test_a_field_of_csv_may_hold_lines_and_rows_know_where_they_start(tmp_path):
     rows = corpus(tmp_path, "x.csv", 'text,label\n"a\nb",x\nc,y\n').rows
     assert rows == [Example("a\nb", None, "x", 2), Example("c", None, "y", 4)]
