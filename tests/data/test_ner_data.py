@@ -167,9 +167,11 @@ def test_some_names_have_more_than_one_type():
 
 
 OWN_POSSESSIVE = {
-    "ahmed", "auntie fang", "booth", "botham", "brannock", "carmine", "cole", "counihan",
-    "cranston", "dalida", "forsyth", "gilhooly", "heal", "kilvert", "kohl", "lloyd", "lord",
-    "mader", "miss pearl", "nando", "o'shea", "sangster", "st hilda", "trader joe",
+    "ahmed", "auntie fang", "booth", "botham", "brannock", "brophy", "carmine", "cole",
+    "counihan", "cranston", "dalida", "forsyth", "fox", "gilhooly", "glynn", "heal", "horsford",
+    "kilvert", "kohl", "lloyd", "lord", "mader", "mama ngozi", "max", "miss pearl", "nando",
+    "o'shea", "pemberton", "russell", "sangster", "slattery", "st ethelbert", "st hilda",
+    "st john", "st leonard", "st patrick", "st wystan", "terry black", "trader joe", "tunnock",
 }  # fmt: skip
 """Shops, pubs, a cricket ground and a church: 's belongs to the name, as the label guide says."""
 
