@@ -43,7 +43,7 @@ class Plan:
     copies: int = 2
     swapped: float = 0.15
     recased: float = 0.2
-    pieces: int = 16_000_000
+    pieces: int = 8_000_000
     batch_pieces: int = 2000
     lr: float = 2e-3
     weight_decay: float = 0.01
