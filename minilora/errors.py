@@ -54,9 +54,16 @@ class WorkerError(MiniLoraError, RuntimeError):
     """Other processes that were to do some work, and died."""
 
 
+_LISTED = 30
+
+
 def did_you_mean(name: str, choices: Iterable[str]) -> str:
-    """Return a hint such as ``" Did you mean 'query'? Choices: key, query, value."``."""
+    """Return a hint such as ``" Did you mean 'query'? Choices: key, query, value."``.
+
+    Of more choices than one line takes, as the modules of a model, the first are listed.
+    """
     known = sorted(set(choices))
     near = difflib.get_close_matches(name, known, n=1)
     hint = f" Did you mean {near[0]!r}?" if near else ""
-    return f"{hint} Choices: {', '.join(known) or 'none'}."
+    more = f" and {len(known) - _LISTED} more" if len(known) > _LISTED else ""
+    return f"{hint} Choices: {', '.join(known[:_LISTED]) or 'none'}{more}."

@@ -115,7 +115,8 @@ def extract(
     Raises
     ------
     CheckpointError
-        When nothing changed that could be extracted, or a weight has another shape in the two.
+        When nothing changed that could be extracted, a weight has another shape in the two or is
+        not finite, or the tuned model has a tensor outside any module.
     TargetError
         When one of ``targets`` matches nothing that changed.
     ConfigError
@@ -132,6 +133,11 @@ def extract(
             continue
         there = find_tensor(names.keys(), normalised(name))
         if there is None or any(names_end(path, module) for module in modules_to_save):
+            if not path:
+                raise CheckpointError(
+                    f"extract: {name} is a tensor outside any module, which the base lacks; an "
+                    "adapter holds parameters of modules only. Leave it out of the tuned model."
+                )
             found.whole[name] = new
             continue
         old = base[names[there]]
@@ -226,11 +232,12 @@ def _check(name: str, old: Array, new: Array) -> None:
             "the base that it was tuned from. If the vocabulary has grown, name the module in "
             "modules_to_save."
         )
-    if not np.isfinite(new).all():
-        raise CheckpointError(
-            f"extract: {name} of the tuned model has entries that are NaN or infinite; expected a "
-            "model whose training did not diverge."
-        )
+    for whose, array in (("base", old), ("tuned model", new)):
+        if not np.isfinite(array).all():
+            raise CheckpointError(
+                f"extract: {name} of the {whose} has entries that are NaN or infinite; expected a "
+                "model whose training did not diverge."
+            )
 
 
 def _refuse_idle(targets: Iterable[str] | None, found: _Findings) -> None:

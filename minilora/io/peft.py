@@ -24,7 +24,7 @@ from minilora.io.fingerprint import base_fingerprint
 from minilora.io.model_card import write_card
 from minilora.io.peft_names import PREFIX, plain_names, trained_parameters
 from minilora.nn import Module, Parameter
-from minilora.nn.fit import listed, second_names
+from minilora.nn.fit import listed, misfit, second_names
 from minilora.storage import read_metadata, read_tensors, write_json, write_tensors
 
 WEIGHTS_FILE = "adapter_model.safetensors"
@@ -226,21 +226,12 @@ def _label_names(folder: Path, metadata: Mapping[str, str]) -> tuple[str, ...] |
 
 def _misfits(expected: Mapping[str, Parameter], found: Mapping[str, Array]) -> list[str]:
     """Every tensor that is missing, unexpected, of another shape or not finite, in words."""
-    unfit = {name: _unfit(found[name], p) for name, p in expected.items() if name in found}
+    unfit = {n: misfit(found[n], p, "the file") for n, p in expected.items() if n in found}
     return [
         *listed(f"{n} {p.shape} is missing" for n, p in expected.items() if n not in found),
         *listed(f"{n} {a.shape} is unexpected" for n, a in found.items() if n not in expected),
         *listed(f"{name} {reason}" for name, reason in unfit.items() if reason),
     ]
-
-
-def _unfit(array: Array, parameter: Parameter) -> str:
-    """Why ``array`` cannot be the parameter's; empty if it can."""
-    if array.shape != parameter.shape:
-        return f"is {array.shape} in the file, {parameter.shape} here"
-    if array.dtype.kind != "f":
-        return f"holds {array.dtype}, floating point was expected"
-    return "" if np.isfinite(array).all() else "has entries that are NaN or infinite"
 
 
 def _disagreements(model: Module, info: AdapterInfo, *, check_base: bool) -> list[str]:

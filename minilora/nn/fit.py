@@ -65,7 +65,9 @@ def fit(model: Module, tensors: Mapping[str, Array], *, may_lack: Collection[str
         for name in sorted(missing)
     )
     misfits += listed(f"{name} {tensors[name].shape} is unexpected" for name in unexpected)
-    unfit = {name: _unfit(array, expected[name]) for name, array in arrays.items()}
+    unfit = {
+        name: misfit(array, expected[name], "the checkpoint") for name, array in arrays.items()
+    }
     misfits += listed(f"{name} {reason}" for name, reason in unfit.items() if reason)
     return Fit(arrays, lacking, misfits)
 
@@ -114,11 +116,11 @@ def _unexpected(expected: Collection[str], tensors: Collection[str]) -> list[str
     )
 
 
-def _unfit(array: Array, parameter: Parameter) -> str:
-    """Why ``array`` cannot be the parameter's; empty if it can."""
+def misfit(array: Array, parameter: Parameter, where: str) -> str:
+    """Why ``array`` out of ``where`` cannot be the parameter's; empty if it can."""
     if array.shape != parameter.shape:
-        return f"is {array.shape} in the checkpoint, {parameter.shape} here"
-    if array.dtype != parameter.data.dtype:
+        return f"is {array.shape} in {where}, {parameter.shape} here"
+    if array.dtype.kind != "f":
         return f"holds {array.dtype}, floating point was expected"
     with np.errstate(invalid="ignore"):
         if np.isfinite([array.min(), array.max()]).all():  # NaN is both: cheaper than all entries

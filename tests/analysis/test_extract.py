@@ -205,3 +205,18 @@ def test_models_of_other_shapes_or_numbers_are_named(base, tuned):
     tuned[f"{DENSE}.weight"][0, 0] = np.nan
     with pytest.raises(CheckpointError, match=r"dense\.weight of the tuned model has"):
         extract(base, tuned, ALL)
+
+
+@pytest.mark.parametrize("whose", ["base", "tuned model"])
+def test_a_model_that_diverged_is_refused(base, tuned, whose):
+    of = base if whose == "base" else tuned
+    name = next(name for name in of if name.endswith("self.query.weight"))
+    of[name] = np.full_like(of[name], np.nan)
+    with pytest.raises(CheckpointError, match=f"query.weight of the {whose} has entries that are"):
+        extract(base, tuned, ALL)
+
+
+def test_a_tensor_outside_any_module_is_refused(base, tuned):
+    tuned["logit_scale"] = np.ones(1)
+    with pytest.raises(CheckpointError, match="logit_scale is a tensor outside any module"):
+        extract(base, tuned, ALL)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from minilora.errors import TargetError
+from minilora.errors import TargetError, did_you_mean
 from minilora.nn import Linear, Module, Parameter, count_parameters
 
 
@@ -67,6 +67,12 @@ def test_replace_puts_a_module_where_another_was(tree, path):
 def test_replace_refuses_a_path_without_a_module(tree, path):
     with pytest.raises(TargetError, match=r"replace: no module at .*Choices: dense, layer.0"):
         tree.replace(path, Linear(np.zeros((1, 1)), None))
+
+
+def test_of_many_choices_the_first_are_listed():
+    hint = did_you_mean("name31", [f"name{n:02}" for n in range(40)])
+    assert hint.startswith(" Did you mean 'name31'? Choices: name00, name01,")
+    assert hint.endswith(", name29 and 10 more.")
 
 
 def test_a_module_without_forward_says_so(tree):
