@@ -58,10 +58,10 @@ class DataSet:
 
 
 DATA_SETS = {
-    "ner": DataSet(SHIPPED / "ner", "ner", 2, 16),
-    "intents": DataSet(SHIPPED / "intents", "classify", 2, 16),
+    "ner": DataSet(SHIPPED / "ner", "ner", 2, 10),
+    "intents": DataSet(SHIPPED / "intents", "classify", 2, 10),
     "finance_sentiment": DataSet(SHIPPED / "finance_sentiment", "classify", 5, 10),
-    "wikigold": DataSet(corpora.DATA / "wikigold", "ner", 3, 12),
+    "wikigold": DataSet(corpora.DATA / "wikigold", "ner", 3, 8),
     "sib200_en": DataSet(corpora.DATA / "sib200_en", "classify", 5, 10),
     "snips": DataSet(corpora.DATA / "snips", "classify", 1, 2),
 }
