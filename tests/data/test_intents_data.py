@@ -59,7 +59,7 @@ def test_most_labels_have_lower_cased_rows_in_every_split(split):
 def test_single_words_tell_as_much_of_the_label_as_the_readme_says():
     found = [round(100 * accuracy_by_words(INTENTS, split)) for split in ("test", "dev")]
     assert found == claimed(readme(), r"gets (\d+) % of `test` right \((\d+) % of `dev`\)")
-    assert max(found) < 85
+    assert max(found) < 90
 
 
 @pytest.mark.parametrize(
