@@ -75,7 +75,7 @@ RECIPES = {
         ending=".conll",
         goal="find the names of people, places and organisations in English sentences",
         example="Mira Okonjo moved from Halden to Bergen to work for Northlight Optics.",
-        settings={**ALL_LINEAR, "epochs": 6, "lr": 3e-3},
+        settings={**ALL_LINEAR, "epochs": 3, "lr": 3e-3},
     ),
     "intents": Recipe(
         task="classify",
@@ -83,7 +83,7 @@ RECIPES = {
         ending=".tsv",
         goal="tell what a customer wants",
         example="The parcel never came, and I would like my money back.",
-        settings={**ALL_LINEAR, "epochs": 6, "lr": 3e-3},
+        settings={**ALL_LINEAR, "epochs": 4, "lr": 3e-3},
     ),
     "finance": Recipe(
         task="classify",
