@@ -67,6 +67,7 @@ class _Findings:
     whole: dict[str, Array] = field(default_factory=dict)
     biases: dict[str, Array] = field(default_factory=dict)
     left_out: dict[str, float] = field(default_factory=dict)
+    other_matrices: list[str] = field(default_factory=list)
 
 
 @one_blas_thread()
@@ -154,6 +155,7 @@ def extract(
                 on_layer(layer)
         else:
             found.left_out[name] = _relative_change(old, new)
+            found.other_matrices += [path] if last == "weight" and new.ndim == 2 else []
     _refuse_idle(targets, found)
     return _collect(found)
 
@@ -242,12 +244,11 @@ def _check(name: str, old: Array, new: Array) -> None:
 
 def _refuse_idle(targets: Iterable[str] | None, found: _Findings) -> None:
     paths = [update.path for update in found.updates]
-    changed = paths + [name.removesuffix(".weight") for name in found.left_out]
+    ends = {path.rpartition(".")[2] for path in paths + found.other_matrices}
     for target in targets or ():
         if not any(names_end(path, target) for path in paths):
-            ends = {path.rpartition(".")[2] for path in changed}
             raise TargetError(
-                f"extract: nothing that changed is called {target!r}.{did_you_mean(target, ends)}"
+                f"extract: no matrix that changed is called {target!r}.{did_you_mean(target, ends)}"
             )
     if not found.updates:
         raise CheckpointError(

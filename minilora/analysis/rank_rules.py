@@ -107,7 +107,8 @@ RULES: Mapping[str, tuple[Rule, str]] = {
     "threshold": (_threshold, "keep σ above this (mergekit's sv_epsilon)"),
     "hard_threshold": (
         _hard_threshold,
-        "Gavish and Donoho's threshold for noise of this standard deviation per entry; 0: unknown",
+        "Gavish and Donoho's threshold for noise of this standard deviation per entry; 0: unknown, "
+        "and measured where the update is no product of low rank",
     ),
     "sv_ratio": (sv_ratio, "kohya's: keep σ above σ₁ over this, and one more"),
     "sv_fro": (sv_fro, "kohya's: share of √Σ σ² to keep, and one more"),

@@ -9,6 +9,7 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
+from minilora.adapters.matching import ALL_LINEAR
 from minilora.analysis import Extracted, extract
 from minilora.cli.console import Console
 from minilora.cli.folders import new_folder
@@ -32,7 +33,7 @@ _SHOWN = 5
 EPILOG = """\
 examples:
   minilora extract --tuned runs/full --rank 8 --out runs/ner-r8
-  minilora extract --base minilm --tuned models/ner --energy 0.9 --targets query,value --out lora
+  minilora extract --base models/minilm --tuned models/ner --energy 0.9 --out lora
 
 The update of each layer is the best approximation of W_tuned - W of its rank, with alpha = r.
 Modules that the base has none of, such as a new head, are taken over whole."""
@@ -51,7 +52,7 @@ def run(words: Sequence[str]) -> int:
         base,
         tuned,
         rule,
-        targets=options.targets,
+        targets=None if options.targets == [ALL_LINEAR] else options.targets,
         modules_to_save=options.modules_to_save,
         biases=options.biases,
         max_rank=options.max_rank,
@@ -115,7 +116,7 @@ def _parser() -> Parser:
         "--targets",
         type=names,
         metavar="NAMES",
-        help="layers to extract, such as query,value (default: all matrices that changed)",
+        help="layers to extract, such as query,value (default: all-linear, all that changed)",
     )
     models.add_argument(
         "--modules-to-save",

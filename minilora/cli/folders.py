@@ -13,8 +13,10 @@ def new_folder(name: str) -> Path:
     Raises
     ------
     OutputError
-        It is in use.
+        It is in use, or has no name.
     """
+    if not name:
+        raise OutputError("--out: is empty; expected a new or empty folder; name one")
     folder = Path(name)
     if folder.exists() and not folder.is_dir():
         raise OutputError(f"{folder}: is a file; expected a new or empty folder; choose another")

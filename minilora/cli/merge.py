@@ -41,7 +41,7 @@ def run(words: Sequence[str]) -> int:
         description="Fold an adapter into its base, and write a plain Hugging Face folder.",
         epilog=EPILOG,
     )
-    add_model_options(parser)
+    add_model_options(parser, adapter="run folder or PEFT adapter")
     parser.add_argument("--out", metavar="DIR", required=True, help="new folder for the model")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead")
     options = parser.parse(words)
@@ -58,7 +58,7 @@ def run(words: Sequence[str]) -> int:
     n_adapted = len(trained.model.adaptation.paths)
     before = _logits(trained, trained.model)
     merge(trained.model)
-    save_pretrained(trained.model, out, tokenizer_from=trained.base)
+    save_pretrained(trained.model, out, tokenizer_from=trained.base, max_length=trained.max_length)
     after = _logits(trained, MODELS[trained.task].from_pretrained(out))
     difference, scale = float(np.abs(after - before).max()), float(np.abs(before).max())
     right = difference <= TOLERANCE * scale

@@ -11,6 +11,8 @@ from minilora._types import Rng
 from minilora.cli.console import Console
 from minilora.cli.table import Cell, table
 from minilora.errors import CheckpointError, ConfigError
+from minilora.files import read_json
+from minilora.io.huggingface import TOKENIZER_CONFIG
 from minilora.nn import (
     BertConfig,
     BertForSequenceClassification,
@@ -76,6 +78,14 @@ def fitting_length(asked: int | None, config: BertConfig) -> int:
             "positions"
         )
     return asked
+
+
+def saved_length(folder: Path, config: BertConfig) -> int | None:
+    """``model_max_length`` of the tokenizer in a folder, where it says less than the positions."""
+    path = folder / TOKENIZER_CONFIG
+    said = read_json(path, "the tokenizer's config").get("model_max_length") if path.exists() else 0
+    fits = isinstance(said, int) and SHORTEST <= said < config.max_position_embeddings
+    return said if fits else None
 
 
 def weights_sha256(folder: Path) -> str:

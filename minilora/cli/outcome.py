@@ -56,7 +56,7 @@ class Outcome:
         else:
             for name in ("config.json", "model.safetensors"):
                 (path / name).unlink(missing_ok=True)  # of an attempt that was interrupted
-            save_pretrained(self.job.model, path)
+            save_pretrained(self.job.model, path, max_length=self.job.options.max_length)
         with replacing(path / REPORT) as file:
             file.write(self._draw())
         self.folder.record(status="finished", results=self.to_json())

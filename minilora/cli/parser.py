@@ -16,6 +16,10 @@ BASES = "tiny (comes with minilora), a Hugging Face folder, or org/model on the 
 """What ``--base`` may be (see `minilora.io.base_folder`)."""
 
 
+WANTED = ("--adapter", "--train", "--tuned", "--task")
+"""What a word without an option was probably meant for, where a command has it."""
+
+
 class Parser(argparse.ArgumentParser):
     """An argument parser whose errors are ours and whose help keeps its line breaks."""
 
@@ -47,10 +51,17 @@ class Parser(argparse.ArgumentParser):
             On the first word that does not fit.
         """
         options, unknown = self.parse_known_intermixed_args(words)
+        if unknown and not unknown[0].startswith("-"):
+            where = next((o for o in WANTED if o in self._option_string_actions), None)
+            hint = f"did you mean {where} {unknown[0]}? " if where else ""
+            raise ConfigError(f"{unknown[0]}: is one word too many; {hint}see {self.prog} --help")
         if unknown:
             name = unknown[0].split("=")[0]
             near = difflib.get_close_matches(name, self._option_string_actions, n=1)
             hint = f"did you mean {near[0]}? " if near else ""
+            bare = [action.dest for action in self._get_positional_actions()]
+            if name.removeprefix("--") in bare:
+                hint = "give the folder alone; "
             raise ConfigError(f"{name}: no such option; {hint}see {self.prog} --help")
         return options
 
@@ -59,7 +70,7 @@ class Parser(argparse.ArgumentParser):
         where, separator, what = message.removeprefix("argument ").partition(": ")
         if not message.startswith("argument "):
             where, separator, what = self.prog, ": ", message
-        raise ConfigError(f"{where}{separator}{what}; see {self.prog} --help")
+        raise ConfigError(f"{where}{separator}{what.rstrip('.')}; see {self.prog} --help")
 
 
 def whole_number(text: str) -> int:

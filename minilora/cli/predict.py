@@ -26,7 +26,7 @@ examples:
   minilora predict --adapter runs/ner "Anna Vale works in Lund."
       [Anna Vale PER 0.98] works in [Lund LOC 0.91].
   minilora predict --adapter models/topics --input texts.txt
-  minilora predict --base minilm --adapter lora/ner --json < texts.txt
+  minilora predict --base models/minilm --adapter lora/ner --json < texts.txt
 
 Without TEXT and --input, texts are read from standard input, one a line. An --input that ends in
 .txt has one text a line; .conll, .tsv, .csv and .jsonl are read as for train, their labels unused.

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from minilora.cli.console import Console
-from minilora.cli.models import MODELS, fitting_length, read_tokenizer
+from minilora.cli.models import MODELS, fitting_length, read_tokenizer, saved_length
 from minilora.cli.parser import BASES, Parser, names, one_of, whole_number
 from minilora.errors import CheckpointError, ConfigError
 from minilora.files import read_json
@@ -60,8 +60,11 @@ class Trained:
     base: Path
 
 
-def add_model_options(parser: Parser) -> None:
-    """Add the options that `load` understands."""
+ADAPTER = "run folder or PEFT adapter (or a whole model, which needs no --base)"
+
+
+def add_model_options(parser: Parser, *, adapter: str = ADAPTER) -> None:
+    """Add the options that `load` understands; ``adapter`` is what --adapter may be."""
     model = parser.add_argument_group("model")
     model.add_argument(
         "--base",
@@ -71,7 +74,7 @@ def add_model_options(parser: Parser) -> None:
     model.add_argument(
         "--adapter",
         metavar="DIR",
-        help="run folder or PEFT adapter (or a whole model, which needs no --base)",
+        help=adapter,
     )
     model.add_argument(
         "--labels",
@@ -130,7 +133,13 @@ def _load_adapted(folder: Path, options: argparse.Namespace, console: Console) -
             f"{folder}: does not say what task it is for (task_type {info.task_type!r}); "
             "give --task ner or --task classify"
         )
-    labels = options.labels or info.label_names or record.get("labels") or _labels_of(base)
+    saved = info.label_names or record.get("labels")
+    if options.labels and saved and len(options.labels) != len(saved):
+        raise ConfigError(
+            f"--labels: names {len(options.labels)}, but {folder} was trained on {len(saved)}: "
+            f"{', '.join(saved)}; leave it out"
+        )
+    labels = options.labels or saved or _labels_of(base)
     if not labels:
         raise ConfigError(_no_labels(folder))
     model = MODELS[task].from_pretrained(base, labels=labels, rng=np.random.default_rng(0))
@@ -144,6 +153,11 @@ def _load_whole(folder: Path, options: argparse.Namespace, console: Console) -> 
         raise CheckpointError(
             f"{folder}: the run in it is not finished; finish it with: "
             f"minilora train --out {folder} --resume"
+        )
+    if not folder.exists():
+        raise CheckpointError(
+            f"{folder}: there is no such folder; expected that of a run, an adapter or a model; "
+            "check the path"
         )
     if not (folder / "config.json").exists():
         raise CheckpointError(
@@ -182,6 +196,8 @@ def _trained(
     asked = options.max_length
     if asked is None:
         asked = record.get("settings", {}).get("max_length")
+    if asked is None and model.adaptation is None:  # as `merge` or a full fine-tuning has left it
+        asked = saved_length(base, model.config)
     max_length = fitting_length(asked, model.config)
     return Trained(model, read_tokenizer(base, model.config), task, max_length, base)
 

@@ -139,6 +139,11 @@ def read_config(
             f"{adapter_dir}: no such folder; expected one with {CONFIG_FILE} and "
             "adapter_model.safetensors, as PEFT and minilora save them; check the path."
         )
+    if not path.exists() and (adapter_dir / "config.json").exists():
+        raise CheckpointError(
+            f"{adapter_dir}: holds a whole model; an adapter, with {CONFIG_FILE}, was expected. "
+            "minilora extract makes one of a full fine-tuning."
+        )
     content = read_json(path, "the adapter's config")
     for name in ("base_model_name_or_path", "task_type"):
         if not isinstance(content.get(name), (str, type(None))):

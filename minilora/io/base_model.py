@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 import re
 from pathlib import Path
@@ -29,13 +30,25 @@ def base_folder(name: str | os.PathLike[str]) -> Path:
     Raises
     ------
     CheckpointError
-        The encoder is not where it was installed, or the model cannot be fetched.
+        The encoder is not where it was installed, the model cannot be fetched, or the folder is
+        that of an adapter.
     """
     if name == TINY:
         return shipped_folder(_TINY_FOLDER, error=CheckpointError)
-    if isinstance(name, str) and not Path(name).exists() and _HUB_NAME.fullmatch(name):
-        return fetch(name)
-    return Path(name)
+    folder = Path(name)
+    if isinstance(name, str) and not folder.exists() and _HUB_NAME.fullmatch(name):
+        near = difflib.get_close_matches(name.lower(), (TINY, _TINY_FOLDER), n=1, cutoff=0.8)
+        try:
+            return fetch(name)
+        except CheckpointError as error:
+            hint = f"; did you mean {TINY!r}?" if near else ""
+            raise CheckpointError(f"{error}{hint}") from error
+    if (folder / "adapter_config.json").exists() and not (folder / "config.json").exists():
+        raise CheckpointError(
+            f"{folder}: holds an adapter; a model, with config.json, was expected: the one that "
+            "the adapter was trained on."
+        )
+    return folder
 
 
 def base_name(folder: Path) -> str:

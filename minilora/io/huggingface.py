@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from minilora.errors import CheckpointError, OutputError, TargetError
-from minilora.files import read_bytes
+from minilora.files import read_bytes, read_json
 from minilora.nn.pretrained import Pretrained
 from minilora.storage import replacing, write_json, write_tensors
 from minilora.text.tokenizer_files import TOKENIZER_FILES, VOCABULARIES
 
 CONFIG_FILE = "config.json"
+TOKENIZER_CONFIG = "tokenizer_config.json"
 WEIGHTS_FILE = "model.safetensors"
 
 
@@ -21,6 +22,7 @@ def save_pretrained(
     out_dir: str | os.PathLike[str],
     *,
     tokenizer_from: str | os.PathLike[str] | None = None,
+    max_length: int | None = None,
 ) -> None:
     """Save a model without adapters as a folder that transformers and minilora load.
 
@@ -36,6 +38,9 @@ def save_pretrained(
     tokenizer_from
         A folder whose tokenizer files are copied; default: the folder the model was read from, if
         any.
+    max_length
+        How many word pieces texts are cut after; written as the tokenizer's ``model_max_length``,
+        which transformers honours where it truncates. Default: as in the tokenizer's files.
 
     Raises
     ------
@@ -58,6 +63,8 @@ def save_pretrained(
     write_tensors(folder / WEIGHTS_FILE, model.state_dict(), metadata={"format": "pt"})
     for file in tokenizer:
         _copy(file, folder / file.name)
+    if max_length is not None and tokenizer:
+        _set_length(folder / TOKENIZER_CONFIG, max_length, model.config.max_position_embeddings)
     write_json(folder / CONFIG_FILE, _config(model))
 
 
@@ -84,6 +91,12 @@ def _copy(source: Path, target: Path) -> None:
     content = read_bytes(source, "a file of the tokenizer", error=CheckpointError)
     with replacing(target) as file:
         file.write(content)
+
+
+def _set_length(path: Path, max_length: int, n_positions: int) -> None:
+    content = read_json(path, "the tokenizer's config") if path.exists() else {}
+    if content.get("model_max_length", n_positions) != max_length:
+        write_json(path, content | {"model_max_length": max_length})
 
 
 def _config(model: Pretrained) -> dict[str, Any]:

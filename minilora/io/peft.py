@@ -246,7 +246,7 @@ def _disagreements(model: Module, info: AdapterInfo, *, check_base: bool) -> lis
     if check_base and info.base_sha256 not in (None, base_fingerprint(model)):
         found.append(
             "it was trained on other base weights of the same shapes; "
-            "pass that base, or check_base=False to use this one all the same"
+            "use that base (in Python, check_base=False takes this one all the same)"
         )
     return found
 

@@ -98,6 +98,8 @@ class RunFolder:
             The folder holds a run and ``overwrite`` is False; or files that a run would replace and
             no run wrote; or another process is at work in it; or it cannot be written to.
         """
+        if not os.fspath(path):
+            raise OutputError("--out: is empty; expected a folder for the run; name one.")
         folder = Path(path)
         _check_free(folder, overwrite=overwrite)
         try:
@@ -248,7 +250,7 @@ def _check_free(folder: Path, *, overwrite: bool) -> None:
         if not overwrite:
             raise OutputError(
                 f"{folder}: holds a run already; expected a folder without one; choose another, "
-                "go on with this run (--resume), or replace it (--overwrite)."
+                "go on with this run (minilora train --resume), or replace it (--overwrite)."
             )
     elif foreign := [name for name in OWN_FILES if (folder / name).exists()]:
         raise OutputError(

@@ -84,7 +84,7 @@ def noise_level(S: Array, shape: Shape) -> float:
         raise NumericError(
             f"noise_level: the median of {len(S)} singular values is zero: the matrix is of low "
             "rank by construction (a LoRA update?) and shows no noise. Apply this to a full "
-            "fine-tuning difference or to W + dW, or pass noise=."
+            "fine-tuning difference or to W + dW, or say what the noise is."
         )
     return median / math.sqrt(largest * marchenko_pastur_median(beta))
 

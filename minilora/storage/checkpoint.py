@@ -82,6 +82,11 @@ def _tensor_files(folder: Path) -> dict[str, Path]:
                 f"in the file; expected {_SINGLE}; convert them where you trust them, in "
                 "transformers by from_pretrained(...).save_pretrained(...)."
             )
+    if (folder / "adapter_config.json").exists():
+        raise CheckpointError(
+            f"{folder}: holds an adapter; a whole model, with {_SINGLE}, was expected; merge the "
+            "adapter into its base first."
+        )
     raise CheckpointError(
         f"{folder}: no weights here; expected {_SINGLE} or {_INDEX}; "
         "check the path or download the folder again."

@@ -10,9 +10,11 @@ first used and shared between processes, and writing to an array changes this pr
 
 from __future__ import annotations
 
+import errno
 import itertools
 import json
 import math
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -185,6 +187,8 @@ def _read_header(path: Path) -> _Header:
             )
     except OSError as error:
         reason = "it is a directory" if path.is_dir() else error.strerror or str(error)
+        if path.is_file() and not os.access(path, os.R_OK):  # safe_open says: no such file
+            reason = os.strerror(errno.EACCES)
         raise CheckpointError(f"{path}: cannot be read: {reason}; check the path.") from error
     except SafetensorError as error:
         raise CheckpointError(

@@ -184,7 +184,7 @@ def test_buffers_are_passed_over(base, tuned):
     ("options", "error", "says"),
     [
         ({"targets": ["qurey"]}, TargetError, "Did you mean 'query'"),
-        ({"targets": ["query", "key"]}, TargetError, "nothing that changed is called 'key'"),
+        ({"targets": ["query", "key"]}, TargetError, "no matrix that changed is called 'key'"),
         ({"max_rank": 0}, ConfigError, "max_rank is 0"),
     ],
 )

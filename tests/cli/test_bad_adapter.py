@@ -57,6 +57,24 @@ def test_a_folder_that_is_not_there(refuse, base):
     refuse("predict", "--base", base, "--adapter", "nowhere", "x", naming=["nowhere"])
 
 
+def test_an_adapter_that_is_not_there(refuse, tmp_path):
+    refuse("predict", "--adapter", tmp_path / "nope", "x", naming=["there is no such folder"])
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("train", "--task", "ner", "--train", "x", "--out", "o", "--base"),
+     ("extract", "--out", "o", "--rank", "1", "--base", "tiny", "--tuned")],
+)  # fmt: skip
+def test_an_adapter_where_a_model_is_wanted(refuse, shipped, adapter, words):
+    refuse(*words, adapter, naming=[str(adapter), "holds an adapter; a", "model"])
+
+
+@pytest.mark.parametrize("words", [("inspect",), ("resize", "--rank", "1", "--out", "o")])
+def test_a_model_where_an_adapter_is_wanted(refuse, base, words):
+    refuse(*words, base, naming=[str(base), "holds a whole model", "minilora extract"])
+
+
 def test_a_folder_with_nothing_in_it(refuse, base, tmp_path):
     words = ("predict", "--base", base, "--adapter", tmp_path, "x")
     refuse(*words, naming=[str(tmp_path), "adapter_config.json"])
@@ -143,6 +161,10 @@ def test_too_few_label_names(refuse_adapter, adapter):
 
 def test_other_label_names_than_saved(refuse_adapter):
     refuse_adapter("B-PER", "B-X", words=("--labels", "O,B-X,I-X,B-Y,I-Y", "Anna"))
+
+
+def test_another_number_of_label_names_than_saved(refuse_adapter):
+    refuse_adapter("--labels: names 2", "trained on 5: O, B-LOC", words=("--labels", "O,B-X", "A"))
 
 
 def test_no_task(refuse_adapter, adapter):

@@ -94,6 +94,19 @@ def test_an_unknown_target_is_refused_with_a_suggestion(extract):
     assert "Did you mean 'query'?" in answer.err
 
 
+def test_what_is_no_matrix_is_not_offered(extract):
+    answer = extract("--rank", 2, "--targets", "LayerNorm")
+    assert "no matrix that changed is called 'LayerNorm'" in answer.err
+    assert "mean 'LayerNorm'" not in answer.err
+
+
+def test_all_linear_is_every_matrix(extract, tmp_path):
+    assert extract("--rank", 2).code == 0
+    assert extract("--rank", 2, "--targets", "all-linear", out=tmp_path / "again").code == 0
+    first, second = (read_updates(tmp_path / name).updates for name in ("lora", "again"))
+    assert [update.path for update in first] == [update.path for update in second]
+
+
 def test_labels_that_are_no_list_are_refused(extract, tuned, tmp_path):
     broken = tmp_path / "broken"
     broken.mkdir()

@@ -48,3 +48,19 @@ def test_a_difference_beyond_rounding_fails(run, base, ner_run, tmp_path, monkey
     answer = run("merge", "--base", base, "--adapter", ner_run, "--out", tmp_path / "merged")
     assert answer.code == 1
     assert "more than rounding explains" in answer.out
+
+
+def test_a_merged_model_cuts_texts_where_the_training_did(run, base, ner_words, data, tmp_path):
+    words = (*ner_words, "--epochs", 1, "--max-length", 6, "--out", tmp_path / "short")
+    assert run(*words).code == 0
+    merged = tmp_path / "merged"
+    assert run("merge", "--base", base, "--adapter", tmp_path / "short", "--out", merged).code == 0
+    config = read_json(merged / "tokenizer_config.json", "the tokenizer's config")
+    assert config["model_max_length"] == 6
+    cut = run("predict", "--adapter", merged, "Anna left Lund . Bela left Pisa .", "--json")
+    assert cut.code == 0
+    scores = [
+        run("evaluate", *model, "--data", data / "dev.conll", "--json").json["f1"]
+        for model in (("--base", base, "--adapter", tmp_path / "short"), ("--adapter", merged))
+    ]
+    assert scores[0] == scores[1]

@@ -48,6 +48,7 @@ def test_a_wrong_choice_is_answered_with_the_right_ones(parser):
     said = complaint(parser, "--task", "nre")
     assert "'nre'" in said
     assert "Did you mean 'ner'?" in said
+    assert said.endswith("Choices: classify, ner; see minilora try --help")
 
 
 def test_an_empty_name_in_a_list_is_refused(parser):
@@ -62,6 +63,18 @@ def test_an_unknown_option_is_named_with_the_nearest_known_one(parser):
     assert complaint(parser, "--rnak", "3") == (
         "--rnak: no such option; did you mean --rank? see minilora try --help"
     )
+
+
+def test_a_word_too_many_is_answered_with_the_option_it_was_meant_for(run, ner_run):
+    answer = run("merge", ner_run, "--out", "merged")
+    assert answer.code == 2
+    assert f"{ner_run}: is one word too many; did you mean --adapter {ner_run}?" in answer.err
+    assert "one word too many; see minilora doctor" in run("doctor", "now").err
+
+
+def test_an_option_for_what_is_given_bare_says_so(run):
+    said = run("inspect", "--adapter", "runs/ner").err
+    assert said.startswith("--adapter: no such option; give the folder alone; see")
 
 
 def test_options_are_not_abbreviated(parser):

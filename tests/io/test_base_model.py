@@ -130,6 +130,12 @@ FAILURES = {
 }
 
 
+@pytest.mark.parametrize("name", ["Tiny", "tiny_bert", "tiny-bert"])
+def test_what_is_nearly_tiny_is_asked_about(name, no_hub):
+    with pytest.raises(CheckpointError, match="did you mean 'tiny'"):
+        base_folder(name)
+
+
 @pytest.mark.parametrize("kind", FAILURES)
 def test_a_failure_of_the_hub_is_one_line(kind, hub):
     hub.failure = getattr(hub.errors, kind)("401 Client Error.\n\nSee https://...")

@@ -330,3 +330,8 @@ def test_a_file_system_without_locks_is_gone_on_with(tmp_path, monkeypatch):
     monkeypatch.setattr("fcntl.flock", unsupported)
     RunFolder.create(tmp_path).close()
     assert (tmp_path / RUN).exists()
+
+
+def test_a_run_without_a_folder_is_refused():
+    with pytest.raises(OutputError, match="--out: is empty; expected a folder"):
+        RunFolder.create("")
