@@ -59,7 +59,7 @@ class DataSet:
 
 DATA_SETS = {
     "ner": DataSet(SHIPPED / "ner", "ner", 2, 10),
-    "intents": DataSet(SHIPPED / "intents", "classify", 2, 10),
+    "intents": DataSet(SHIPPED / "intents", "classify", 1, 10),
     "finance_sentiment": DataSet(SHIPPED / "finance_sentiment", "classify", 5, 10),
     "wikigold": DataSet(corpora.DATA / "wikigold", "ner", 3, 8),
     "sib200_en": DataSet(corpora.DATA / "sib200_en", "classify", 5, 10),
