@@ -6,7 +6,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from minilora.cli.console import Console
-from minilora.cli.inference import add_inference_options, encode, ready_model, text_bar
+from minilora.cli.inference import (
+    add_inference_options,
+    encode,
+    ready_model,
+    text_bar,
+    unlike_training,
+)
 from minilora.cli.machine import ready_kernels
 from minilora.cli.parser import Parser
 from minilora.cli.scores import score_lines
@@ -46,6 +52,8 @@ def run(words: Sequence[str]) -> int:
     corpus = read_corpus(Path(options.data), trained.task)
     for note in corpus.notes:
         console.note(note)
+    if unlike := unlike_training(corpus, trained):
+        console.note(unlike)
     ready_kernels()
     reports: list[EncodingReport] = []
     parts = _encoded_parts(corpus, trained, options.batch_size, reports)

@@ -11,7 +11,7 @@ from tqdm import tqdm
 from minilora.adapters import merge
 from minilora.cli.parser import whole_number
 from minilora.cli.trained import Trained
-from minilora.text import Corpus, Dataset, encode_corpus
+from minilora.text import Corpus, Dataset, Example, encode_corpus
 
 BAR = "{percentage:3.0f} %  {bar:24}  {n_fmt} of {total_fmt} texts  {remaining} left"
 BAR_WITHOUT_END = "{n_fmt} texts  {elapsed}"
@@ -58,12 +58,26 @@ def encode(corpus: Corpus, trained: Trained) -> Dataset:
     )
 
 
-def text_bar(total: int | None) -> tqdm[Any]:
-    """A progress bar on standard error, if that is a terminal."""
+def unlike_training(corpus: Corpus, trained: Trained) -> str | None:
+    """What to note if there are single texts where the model learned from pairs, or the reverse."""
+    pairs = trained.pairs
+    forms = [row.text_pair is not None for row in corpus.rows if isinstance(row, Example)]
+    if pairs is None or all(form == pairs for form in forms):
+        return None
+    came, learned = ("single texts", "pairs") if pairs else ("pairs of texts", "single ones")
+    wanted = "text_a and text_b" if pairs else "text"
+    return (
+        f"there are {came}, but the model was trained on {learned}: what it says of them means "
+        f"little; it expects files with {wanted}"
+    )
+
+
+def text_bar(total: int | None, *, hidden: bool = False) -> tqdm[Any]:
+    """A progress bar on standard error, if that is a terminal and it is not to be ``hidden``."""
     return tqdm(
         total=total,
         file=sys.stderr,
-        disable=not sys.stderr.isatty(),
+        disable=hidden or not sys.stderr.isatty(),
         leave=False,
         bar_format=BAR if total else BAR_WITHOUT_END,
     )

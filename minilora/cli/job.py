@@ -105,6 +105,7 @@ class Job:
         return {
             "settings": self.options.to_json(),
             "labels": list(self.splits.labels),
+            "pairs": self.splits.pairs,
             "data_sha256": self.splits.sha256(),
             "base_sha256": self.base_sha256,
             "parameters": {"trained": trained, "total": total},

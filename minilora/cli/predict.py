@@ -10,11 +10,24 @@ from typing import Any
 from tqdm import tqdm
 
 from minilora.cli.console import Console, paint
-from minilora.cli.inference import add_inference_options, encode, ready_model, text_bar
+from minilora.cli.inference import (
+    add_inference_options,
+    encode,
+    ready_model,
+    text_bar,
+    unlike_training,
+)
 from minilora.cli.machine import ready_kernels
 from minilora.cli.parser import Parser
 from minilora.cli.table import display_width, pad
-from minilora.cli.texts import Text, count_texts, read_texts, to_corpus, windows
+from minilora.cli.texts import (
+    Text,
+    count_texts,
+    is_interactive,
+    read_texts,
+    to_corpus,
+    windows,
+)
 from minilora.cli.trained import Trained, add_model_options, load
 from minilora.text import Dataset, EncodingReport
 from minilora.text.bio import spans, split_tag
@@ -28,9 +41,12 @@ examples:
   minilora predict --adapter models/topics --input texts.txt
   minilora predict --base models/minilm --adapter lora/ner --json < texts.txt
 
-Without TEXT and --input, texts are read from standard input, one a line. An --input that ends in
-.txt has one text a line; .conll, .tsv, .csv and .jsonl are read as for train, their labels unused.
-Lines come out as they are done, --batch-size at a time, so a file of lines may be of any length.
+Without TEXT and --input, texts are read from standard input, one a line; on a terminal each is
+answered when it is entered. An --input that ends in .txt has one text a line; .conll, .tsv, .csv
+and .jsonl are read as for train, their labels unused. To find names, a .tsv or .csv with a column
+text, or .jsonl with "text", will do as well. Pairs of texts (text_a, text_b) come by --input only.
+A blank line is answered too, so that answers line up with lines. They come out as they are done,
+--batch-size at a time, so a file of lines may be of any length.
 The number behind a type is the mean probability of its words' tags, that behind a label its own."""
 
 COLOURS = ("cyan", "yellow", "green", "magenta", "blue", "red")  # of entity types, on a terminal
@@ -58,8 +74,15 @@ def run(words: Sequence[str]) -> int:
     texts = read_texts(options.texts, options.input, trained.task)
     ready_kernels()
     results, report = [], EncodingReport(0)
-    with text_bar(count_texts(options.texts, options.input)) as bar:
-        for window, dataset in _encoded(windows(texts, options.batch_size), trained):
+    at_once = is_interactive(options.texts, options.input)
+    parts = windows(texts, min(1, options.batch_size) if at_once else options.batch_size)
+    is_noted = False
+    with text_bar(count_texts(options.texts, options.input), hidden=at_once) as bar:
+        for window, dataset, odd in _encoded(parts, trained, ahead=not at_once):
+            if odd and not is_noted:
+                with tqdm.external_write_mode(sys.stderr):
+                    console.note(odd)
+                is_noted = True
             predictions: Sequence[TagPrediction | ClassPrediction] = predict(
                 model, dataset, batch_size=len(dataset), threads=options.threads
             )
@@ -80,14 +103,18 @@ def run(words: Sequence[str]) -> int:
 
 
 def _encoded(
-    windows: Iterable[list[Text]], trained: Trained
-) -> Iterator[tuple[list[Text], Dataset]]:
-    """Each window of texts with its encodings, the next one being encoded meanwhile."""
+    windows: Iterable[list[Text]], trained: Trained, *, ahead: bool
+) -> Iterator[tuple[list[Text], Dataset, str | None]]:
+    """Each window of texts with its encodings, and a note if they are not such as were learned.
 
-    def encoded(window: list[Text]) -> tuple[list[Text], Dataset]:
-        return window, encode(to_corpus(window, trained.task), trained)
+    With ``ahead`` the next one is read before the last is answered, and encoded meanwhile.
+    """
 
-    return one_ahead(encoded, windows)
+    def encoded(window: list[Text]) -> tuple[list[Text], Dataset, str | None]:
+        corpus = to_corpus(window, trained.task)
+        return window, encode(corpus, trained), unlike_training(corpus, trained)
+
+    return one_ahead(encoded, windows) if ahead else map(encoded, windows)
 
 
 def _result(

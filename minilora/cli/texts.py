@@ -34,12 +34,13 @@ class Text:
 def read_texts(arguments: Sequence[str], file: str | None, task: Task) -> Iterator[Text]:
     """Take texts from the command line, else from ``file``, else from standard input.
 
-    Lines are read when they are asked for, so a file of them may be larger than memory.
+    Lines are read when they are asked for, so a file of them may be larger than memory. One that is
+    blank is a text without characters, so that what comes out lines up with what went in.
 
     Raises
     ------
     DataError
-        There are none, or they are not UTF-8.
+        There are none, they are not UTF-8, or they are pairs where words are to be tagged.
     """
     if arguments and file:
         raise DataError(f"--input: {file} is given and texts are as well; expected one of them")
@@ -50,7 +51,12 @@ def read_texts(arguments: Sequence[str], file: str | None, task: Task) -> Iterat
         texts = texts_of(read_corpus(Path(file), task, labelled=False))
     else:
         texts = _texts_in_lines(file)
-    return map(_with_words, texts) if task == "ner" else iter(texts)
+    return (_with_words(text, file) for text in texts) if task == "ner" else iter(texts)
+
+
+def is_interactive(arguments: Sequence[str], file: str | None) -> bool:
+    """Whether `read_texts` will take what is entered on a terminal."""
+    return not arguments and not file and sys.stdin.isatty()
 
 
 def count_texts(arguments: Sequence[str], file: str | None) -> int | None:
@@ -59,7 +65,7 @@ def count_texts(arguments: Sequence[str], file: str | None) -> int | None:
         return len(arguments)
     if file and Path(file).suffix in LINES and Path(file).is_file():  # a pipe is read only once
         with opened(Path(file), WANTED, error=DataError) as lines:
-            return sum(1 for line in lines if line.strip())
+            return sum(1 for _ in lines)
     return None
 
 
@@ -113,7 +119,12 @@ def _is_punctuation(character: str) -> bool:
     return unicodedata.category(character)[0] in "PS"
 
 
-def _with_words(text: Text) -> Text:
+def _with_words(text: Text, file: str | None) -> Text:
+    if text.pair is not None:
+        raise DataError(
+            f"{file}: holds pairs of texts; single ones were expected, since names are found in "
+            "one text at a time; give a file with text instead of text_a and text_b"
+        )
     return text if text.words else Text(text.text, words=find_words(text.text))
 
 
@@ -129,17 +140,22 @@ def texts_of(corpus: Corpus) -> Iterator[Text]:
 
 
 def _texts_in_lines(file: str | None) -> Iterator[Text]:
-    """A text for each line that is not blank."""
+    """A text for each line."""
     if file is None and sys.stdin.isatty():
         print("one text a line, please; Ctrl-D ends", file=sys.stderr)
     where = Path(file or "standard input")
     source = opened(where, WANTED, error=DataError) if file else nullcontext(sys.stdin.buffer)
-    is_empty = True
+    is_empty, n_blank = True, 0
     with source as lines:
         for line in map(str.strip, decode_lines(lines, where, error=DataError)):
             if line:
-                is_empty = False
+                yield from [Text("")] * n_blank
+                is_empty, n_blank = False, 0
                 yield Text(line)
+            elif is_empty:  # held back: there may be no text at all
+                n_blank += 1
+            else:
+                yield Text("")
     if is_empty:
         raise DataError(f"{where}: has no text; expected one a line")
 

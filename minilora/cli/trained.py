@@ -51,6 +51,8 @@ class Trained:
         The most word pieces it was trained on, or can take.
     base
         The folder that config, tokenizer and base weights came from.
+    pairs
+        Whether it was trained on pairs of texts; None where the folder does not say.
     """
 
     model: Any
@@ -58,6 +60,7 @@ class Trained:
     task: Task
     max_length: int
     base: Path
+    pairs: bool | None = None
 
 
 ADAPTER = "run folder or PEFT adapter (or a whole model, which needs no --base)"
@@ -152,7 +155,8 @@ def _load_whole(folder: Path, options: argparse.Namespace, console: Console) -> 
     if record and record.get("status") != "finished":
         raise CheckpointError(
             f"{folder}: the run in it is not finished; finish it with: "
-            f"minilora train --out {folder} --resume"
+            f"minilora train --out {folder} --resume, or with --finish as well to keep its best "
+            "epoch so far"
         )
     if not folder.exists():
         raise CheckpointError(
@@ -199,7 +203,8 @@ def _trained(
     if asked is None and model.adaptation is None:  # as `merge` or a full fine-tuning has left it
         asked = saved_length(base, model.config)
     max_length = fitting_length(asked, model.config)
-    return Trained(model, read_tokenizer(base, model.config), task, max_length, base)
+    tokenizer = read_tokenizer(base, model.config)
+    return Trained(model, tokenizer, task, max_length, base, pairs=record.get("pairs"))
 
 
 def _base_of(folder: Path, info: AdapterInfo, console: Console) -> Path:

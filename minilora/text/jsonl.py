@@ -19,7 +19,7 @@ Json: TypeAlias = dict[str, Any]
 def read_examples(lines: Iterable[str], path: Path, *, labelled: bool) -> list[Example]:
     """``{"label": "x", "text": "..."}``, or ``text_a`` and ``text_b``; a label may be a number."""
     examples = []
-    for line, row in _objects(lines, path):
+    for line, row in objects(lines, path):
         where = f"{path}:{line}"
         names = fields_to_read(row, f"{where}: the object", labelled=labelled)
         fields = {name: row[name] for name in names}
@@ -34,7 +34,7 @@ def read_examples(lines: Iterable[str], path: Path, *, labelled: bool) -> list[E
 def read_sentences(lines: Iterable[str], path: Path, *, labelled: bool) -> list[Sentence]:
     """``{"words": ["...", ...], "tags": ["...", ...]}``, as many tags as words."""
     sentences = []
-    for line, row in _objects(lines, path):
+    for line, row in objects(lines, path):
         where = f"{path}:{line}"
         words = _strings(row, "words", where)
         tags = _strings(row, "tags", where) if labelled else []
@@ -52,7 +52,8 @@ def read_sentences(lines: Iterable[str], path: Path, *, labelled: bool) -> list[
     return sentences
 
 
-def _objects(lines: Iterable[str], path: Path) -> Iterator[tuple[int, Json]]:
+def objects(lines: Iterable[str], path: Path) -> Iterator[tuple[int, Json]]:
+    """The objects of a file, each with its line."""
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue

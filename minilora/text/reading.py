@@ -9,12 +9,13 @@ from minilora.errors import ConfigError, DataError, did_you_mean
 from minilora.files import decode, read_bytes
 from minilora.text.columns import read_columns
 from minilora.text.corpus import Corpus, Example, Sentence, Task
-from minilora.text.jsonl import read_examples, read_sentences
-from minilora.text.schemes import to_bio
-from minilora.text.tables import csv_rows, read_table, tsv_rows
+from minilora.text.jsonl import objects, read_examples, read_sentences
+from minilora.text.schemes import is_tag, to_bio
+from minilora.text.tables import csv_rows, header_names, read_table, tsv_rows
 
 COLUMNS = (".conll", ".bio", ".iob", ".txt", ".tsv")
 SUFFIXES = {"ner": (*COLUMNS, ".jsonl"), "classify": (".tsv", ".csv", ".jsonl")}
+_OF_TEXTS = frozenset({"text", "text_a", "text_b"})
 
 
 def read_corpus(path: str | Path, task: Task, *, labelled: bool = True) -> Corpus:
@@ -30,7 +31,9 @@ def read_corpus(path: str | Path, task: Task, *, labelled: bool = True) -> Corpu
     task
         ``"ner"`` or ``"classify"``.
     labelled
-        False for texts to predict: tags and labels are then neither asked for nor read.
+        False for texts to predict: tags and labels are then neither asked for nor read. For
+        ``"ner"`` the file may then be a table or JSON lines with ``text`` as well. What comes is a
+        Corpus for ``"classify"``: the words of its rows are still to be found.
 
     Returns
     -------
@@ -49,6 +52,8 @@ def read_corpus(path: str | Path, task: Task, *, labelled: bool = True) -> Corpu
         raise ConfigError(f"task: {task!r} is none.{did_you_mean(task, SUFFIXES)}")
     raw = read_bytes(path, "a data file", error=DataError)
     suffix = path.suffix.lower()
+    if task == "ner" and suffix in SUFFIXES["classify"]:
+        task = _settle_task(decode(raw, path, error=DataError), path, labelled)
     if suffix not in SUFFIXES[task]:
         raise DataError(
             f"{path}: ends in {suffix!r}; one of {', '.join(SUFFIXES[task])} was expected for the "
@@ -68,6 +73,28 @@ def read_corpus(path: str | Path, task: Task, *, labelled: bool = True) -> Corpu
         n_bytes=len(raw),
         labelled=labelled,
     )
+
+
+def _settle_task(text: str, path: Path, labelled: bool) -> Task:
+    """``"ner"`` for words; ``"classify"`` for whole texts, refused if ``labelled``."""
+    suffix = path.suffix.lower()
+    names: list[str] = []  # of the columns of a table, or of what the first object has
+    if suffix == ".jsonl":
+        _, first_object = next(objects(_lines(text), path), (0, {}))
+        names = [] if "words" in first_object else header_names(first_object)
+    else:
+        rows = csv_rows(text, path) if suffix == ".csv" else tsv_rows(_lines(text))
+        names = header_names(next(rows, (0, [""]))[1])
+        if suffix == ".tsv" and is_tag(names[-1]):  # the word is text, its tag O
+            names = []
+    holds_texts = not _OF_TEXTS.isdisjoint(names)
+    if holds_texts and labelled:
+        raise DataError(
+            f"{path}: looks like a table of labelled texts ({', '.join(names):.40}); for the task "
+            "ner CoNLL columns (token<TAB>tag) were expected. Give such a file or, if whole "
+            "texts have labels, --task classify."
+        )
+    return "classify" if not labelled and (holds_texts or suffix == ".csv") else "ner"
 
 
 def _sentences(text: str, path: Path, labelled: bool) -> tuple[list[Sentence], list[str]]:

@@ -25,7 +25,7 @@ def read_table(rows: Iterable[Row], path: Path, *, labelled: bool) -> list[Examp
     first = next(rows, None)
     if first is None:
         return []
-    header = [" ".join(name.split()) for name in first[1]]
+    header = header_names(first[1])
     names = fields_to_read(header, f"{path}:{first[0]}: the header", labelled=labelled)
     if twice := [name for name in names if header.count(name) > 1]:
         raise DataError(
@@ -43,6 +43,11 @@ def read_table(rows: Iterable[Row], path: Path, *, labelled: bool) -> list[Examp
         row = dict(zip(header, fields, strict=True))
         examples.append(to_example({name: row[name] for name in names}, where, line))
     return examples
+
+
+def header_names(fields: Iterable[str]) -> list[str]:
+    """What the fields of a header name, without white space around."""
+    return [" ".join(name.split()) for name in fields]
 
 
 def tsv_rows(lines: Iterable[str]) -> Iterator[Row]:

@@ -4,11 +4,13 @@ import json
 import os
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from tqdm import tqdm
 
+from minilora.cli.main import main
 from minilora.cli.predict import bracketed, find_entities
 from minilora.cli.texts import Text, find_words
 from minilora.train import TagPrediction, predict
@@ -65,7 +67,99 @@ def test_texts_are_read_from_standard_input(run, base, topic_run, monkeypatch):
     lines = io.TextIOWrapper(io.BytesIO(b"the soup\n\na song\n"), encoding="utf-8")
     monkeypatch.setattr(sys, "stdin", lines)
     answer = run("predict", "--base", base, "--adapter", topic_run, "--json")
-    assert [result["text"] for result in answer.json["results"]] == ["the soup", "a song"]
+    texts = [result["text"] for result in answer.json["results"]]
+    assert texts == ["the soup", "", "a song"]
+
+
+@pytest.mark.parametrize("form", [[], ["--json"]])
+@pytest.mark.parametrize("task", ["ner", "classify"])
+def test_a_blank_line_is_answered_as_a_blank_argument(
+    run, base, ner_run, topic_run, tmp_path, task, form
+):
+    adapter = {"ner": ner_run, "classify": topic_run}[task]
+    words = ("predict", "--base", base, "--adapter", adapter, *form)
+    (tmp_path / "texts.txt").write_text("Anna\n\nLund\n")
+    lines = run(*words, "--input", tmp_path / "texts.txt")
+    assert lines.code == 0
+    assert lines.out == run(*words, "Anna", "", "Lund").out
+    assert lines.out.count("\n") == (1 if form else 3)
+
+
+def test_on_a_terminal_every_line_is_answered_before_the_next_is_read(
+    run, base, topic_run, monkeypatch, capsys
+):
+    answered = []
+
+    def lines():
+        for text in ("the soup", "a song"):
+            yield f"{text}\n".encode()
+            answered.append(capsys.readouterr().out.split()[-1])
+
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=lines(), isatty=lambda: True))
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    answer = run("predict", "--base", base, "--adapter", topic_run)
+    assert (answer.code, answered) == (0, ["soup", "song"])
+    assert "texts" not in answer.err  # no bar where people type
+
+
+def test_names_are_found_in_the_texts_of_a_table(run, base, ner_run, tmp_path):
+    (tmp_path / "texts.tsv").write_text("label\ttext\nx\tAnna left Lund.\n")
+    words = ("predict", "--base", base, "--adapter", ner_run)
+    table = run(*words, "--input", tmp_path / "texts.tsv")
+    assert table.out == run(*words, "Anna left Lund.").out
+
+
+def test_a_table_of_texts_is_no_training_data_for_names(run, ner_words, data, tmp_path):
+    words = [data / "train.tsv" if word == data / "train.conll" else word for word in ner_words]
+    answer = run(*words, "--out", tmp_path / "run")
+    assert answer.code == 2
+    assert "train.tsv: looks like a table of labelled texts (label, text)" in answer.err
+    assert "CoNLL columns (token<TAB>tag) were expected" in answer.err
+    assert "--task classify" in answer.err
+
+
+@pytest.fixture(scope="module")
+def pair_run(base, tmp_path_factory):
+    """The folder of a run on pairs of texts. Not to be changed."""
+    folder = tmp_path_factory.mktemp("pairs")
+    rows = ["yes\tthe soup\tis warm", "no\ta song\tis salty"]
+    (folder / "train.tsv").write_text("\n".join(["label\ttext_a\ttext_b", *rows]))
+    files = ("--train", folder / "train.tsv", "--dev", folder / "train.tsv")
+    words = ("train", "--base", base, "--task", "classify", *files, "--epochs", 1, "--threads", 1)
+    assert main([str(word) for word in (*words, "--out", folder / "run", "--json")]) == 0
+    return folder / "run"
+
+
+UNLIKE = {
+    "single": "there are single texts, but the model was trained on pairs: what it says of them "
+    "means little; it expects files with text_a and text_b",
+    "pairs": "there are pairs of texts, but the model was trained on single ones: what it says of "
+    "them means little; it expects files with text",
+}
+
+
+@pytest.mark.parametrize("size", [1, 32])
+def test_single_texts_for_a_model_of_pairs_are_noted_once(run, base, pair_run, size):
+    words = ("predict", "--base", base, "--adapter", pair_run, "--batch-size", size)
+    answer = run(*words, "the soup", "a song")
+    assert answer.err == f"note: {UNLIKE['single']}\n"
+
+
+def test_pairs_for_a_model_of_single_texts_are_noted(run, base, topic_run, pair_run):
+    words = ("predict", "--base", base, "--input", pair_run.parent / "train.tsv")
+    assert run(*words, "--adapter", topic_run, "--json").json["notes"] == [UNLIKE["pairs"]]
+    assert run(*words, "--adapter", pair_run, "--json").json["notes"] == []
+
+
+def test_evaluate_notes_texts_unlike_those_of_training(run, base, pair_run, tmp_path):
+    (tmp_path / "single.tsv").write_text("label\ttext\nyes\tthe soup\n")
+    words = ("evaluate", "--base", base, "--adapter", pair_run, "--json")
+    assert run(*words, "--data", tmp_path / "single.tsv").json["notes"] == [UNLIKE["single"]]
+    assert run(*words, "--data", pair_run.parent / "train.tsv").json["notes"] == []
+
+
+def test_help_says_how_pairs_come(run):
+    assert "Pairs of texts (text_a, text_b) come by --input only." in run("predict", "--help").out
 
 
 def test_a_class_comes_with_its_probability_and_the_runner_up(run, base, topic_run):

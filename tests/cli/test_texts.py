@@ -3,10 +3,18 @@ import sys
 from types import SimpleNamespace
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from minilora.cli.texts import Text, count_texts, find_words, read_texts, to_corpus, windows
+from minilora.cli.texts import (
+    Text,
+    count_texts,
+    find_words,
+    is_interactive,
+    read_texts,
+    to_corpus,
+    windows,
+)
 from minilora.errors import ConfigError, DataError
 
 
@@ -48,10 +56,54 @@ def test_arguments_come_first():
     assert list(read_texts(["one", "two"], None, "classify")) == [Text("one"), Text("two")]
 
 
-def test_a_text_file_has_a_text_on_each_line_that_is_not_blank(tmp_path):
+@pytest.mark.parametrize("task", ["ner", "classify"])
+def test_a_text_file_has_a_text_on_each_line_also_on_a_blank_one(tmp_path, task):
     file = tmp_path / "texts.txt"
-    file.write_text("one\n\n  two  \r\n", encoding="utf-8")
-    assert list(read_texts([], str(file), "classify")) == [Text("one"), Text("two")]
+    file.write_text("\n \none\n\n  two  \r\n\n", encoding="utf-8")
+    texts = list(read_texts([], str(file), task))
+    assert [text.text for text in texts] == ["", "", "one", "", "two", ""]
+    assert count_texts([], str(file)) == len(texts)
+
+
+@given(st.lists(st.sampled_from(["", " ", "\t", "one", " two"]), max_size=6))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+def test_texts_line_up_with_lines(tmp_path, lines):
+    file = tmp_path / "texts.txt"
+    file.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    if any(map(str.strip, lines)):
+        texts = read_texts([], str(file), "classify")
+        assert [text.text for text in texts] == list(map(str.strip, lines))
+
+
+@pytest.mark.parametrize("name", ["texts.tsv", "texts.csv"])
+def test_words_are_found_in_the_texts_of_a_table(tmp_path, name):
+    file = tmp_path / name
+    file.write_text("text\nAnna left.\n", encoding="utf-8")
+    (text,) = read_texts([], str(file), "ner")
+    assert text == Text("Anna left.", words=[(0, 4), (5, 9), (9, 10)])
+
+
+def test_names_are_not_looked_for_in_pairs(tmp_path):
+    file = tmp_path / "pairs.tsv"
+    file.write_text("text_a\ttext_b\none\ttwo\n", encoding="utf-8")
+    with pytest.raises(DataError, match=r"pairs\.tsv: holds pairs of texts; single ones were exp"):
+        list(read_texts([], str(file), "ner"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "file", "is_terminal", "expected"),
+    [
+        ([], None, True, True),
+        ([], None, False, False),
+        (["one"], None, True, False),
+        ([], "texts.txt", True, False),
+    ],
+)
+def test_people_are_asked_where_standard_input_is_a_terminal(
+    monkeypatch, arguments, file, is_terminal, expected
+):
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(isatty=lambda: is_terminal))
+    assert is_interactive(arguments, file) == expected
 
 
 def test_a_next_line_character_does_not_end_a_text(tmp_path):
@@ -98,7 +150,7 @@ def test_a_line_that_is_not_text_is_named_when_its_turn_comes(tmp_path):
     file = tmp_path / "texts.txt"
     file.write_bytes("\ufeffone\n\ntwo\n".encode() + b"t\xfcr\n")
     texts = read_texts([], str(file), "classify")
-    assert [next(texts), next(texts)] == [Text("one"), Text("two")]
+    assert [next(texts) for _ in range(3)] == [Text("one"), Text(""), Text("two")]
     with pytest.raises(DataError, match=r"texts\.txt:4: byte 0xfc at offset 13 is not UTF-8"):
         next(texts)
 
@@ -114,7 +166,7 @@ def test_texts_are_counted_where_that_can_be_done_beforehand(tmp_path):
     file = tmp_path / "texts.txt"
     file.write_text("one\n\ntwo")
     assert count_texts(["one", "two", "three"], None) == 3
-    assert count_texts([], str(file)) == 2
+    assert count_texts([], str(file)) == 3
     assert count_texts([], None) is None
     assert count_texts([], "texts.csv") is None
 

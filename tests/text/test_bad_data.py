@@ -51,6 +51,18 @@ NER = [
     ("x.jsonl", b'{"words": [1], "tags": ["O"]}', "x.jsonl:1: an entry of words is 1; a string"),
     ("x.jsonl", b'{"words": [" "], "tags": ["O"]}', "x.jsonl:1: a word is blank"),
     ("x.jsonl", b'{"words": ["a"], "tags": ["Q"]}', "x.jsonl:1: the tag is 'Q'"),
+    (
+        "x.tsv",
+        b"label\ttext\nyes\ta b\n",
+        "x.tsv: looks like a table of labelled texts (label, text); for the task ner CoNLL columns "
+        "(token<TAB>tag) were expected. Give such a file or, if whole texts have labels, --task "
+        "classify.",
+    ),
+    ("x.tsv", b"text_a\ttext_b\tlabel\na\tb\tyes\n", "x.tsv: looks like a table of labelled"),
+    ("x.csv", b"text,label\na b,yes\n", "x.csv: looks like a table of labelled texts"),
+    ("x.jsonl", b'{"text": "a", "label": "b"}', "x.jsonl: looks like a table of labelled texts"),
+    ("x.jsonl", b'{"text": "a", "\\n": 1}', "x.jsonl: looks like a table of labelled texts (text"),
+    ("x.csv", b"a,O\n", "x.csv: ends in '.csv'; one of .conll"),
 ]
 CLASSIFY = [
     ("x.tsv", b"", "x.tsv: is empty"),

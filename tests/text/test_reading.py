@@ -2,8 +2,10 @@ import hashlib
 import json
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
-from minilora.errors import ConfigError
+from minilora.errors import ConfigError, DataError
 from minilora.text import Example, Sentence, label_names, read_corpus
 
 
@@ -137,6 +139,54 @@ def test_files_without_labels_are_read_when_none_are_needed(tmp_path, name, cont
     read = corpus(tmp_path, name, content, labelled=False)
     assert read.rows == [row]
     assert not read.labelled
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("x.tsv", "label\ttext\nyes\tAnna left\n"),
+        ("x.tsv", "\n text \nAnna left\n"),
+        ("x.csv", 'label,text\nO,"Anna left"\n'),
+        ("x.jsonl", '\n{"text": "Anna left"}\n'),
+    ],
+)
+def test_names_may_be_looked_for_in_whole_texts(tmp_path, name, content):
+    (tmp_path / name).write_text(content, encoding="utf-8")
+    read = read_corpus(tmp_path / name, "ner", labelled=False)
+    assert read.task == "classify"
+    assert [row.text for row in read.rows] == ["Anna left"]
+
+
+@pytest.mark.parametrize("labelled", [True, False])
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("x.tsv", "text\tO\nAnna\tB-PER\n"),
+        ("x.tsv", "Anna\tB-PER\ntext\tO\n"),
+        ("x.jsonl", '{"text": "Anna", "words": ["Anna"], "tags": ["B-PER"]}'),
+    ],
+)
+def test_words_and_tags_are_not_taken_for_texts(tmp_path, name, content, labelled):
+    (tmp_path / name).write_text(content, encoding="utf-8")
+    read = read_corpus(tmp_path / name, "ner", labelled=labelled)
+    assert read.task == "ner"
+    assert "Anna" in read.rows[0].words
+
+
+@given(
+    st.lists(st.sampled_from(["label", "text", "id", " text", "O"]), min_size=1, max_size=4),
+    st.sampled_from([(".tsv", "\t"), (".csv", ",")]),
+)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+def test_a_header_with_a_text_makes_it_texts_wherever_it_stands(tmp_path, header, form):
+    ending, separator = form
+    names = [name.strip() for name in header]
+    path = tmp_path / f"x{ending}"
+    path.write_text("\n".join(separator.join(row) for row in (header, ["a"] * len(header))))
+    if names.count("text") == 1 and not (ending == ".tsv" and names[-1] == "O"):
+        assert read_corpus(path, "ner", labelled=False).rows == [Example("a", None, "", 2)]
+        with pytest.raises(DataError, match="looks like a table of labelled texts"):
+            read_corpus(path, "ner")
 
 
 def test_a_corpus_says_what_identifies_its_file(tmp_path):
