@@ -20,19 +20,26 @@ from minilora.train.allocator import keep_freed_memory
 from minilora.train.parallel import cores
 
 PACKAGES = ("numpy", "scipy", "numba", "matplotlib", "safetensors", "tqdm", "threadpoolctl")
-_COMPILE_SECONDS = 15  # about, on a core that does nothing else
+_COMPILE_SECONDS = 15  # about, for a dtype, on a core that does nothing else
 
 
-def ready_kernels(dtype: DType = np.float32) -> None:
-    """Compile or load the kernels; say on standard error why it takes a while, if it does.
+def ready_kernels(*dtypes: DType) -> None:
+    """Compile or load the kernels for ``dtypes``, float32 if none is named.
 
-    And have malloc keep what a step frees, since the process is ours.
+    Say on standard error why it takes a while, if it does. And have malloc keep what a step frees,
+    since the process is ours.
     """
     keep_freed_memory()
-    if not kernels.cached(dtype):
-        text = f"compiling kernels, once per machine, about {_COMPILE_SECONDS} s"
-        print(paint(text, "dim", sys.stderr), file=sys.stderr, flush=True)
-    kernels.warm_up(dtype)
+    wanted = dtypes or (np.float32,)
+    if n_missing := sum(not kernels.cached(dtype) for dtype in wanted):
+        seconds, trouble = f"about {_COMPILE_SECONDS * n_missing} s", kernels.cache_trouble()
+        text = paint(f"compiling kernels, once per machine, {seconds}", "dim", sys.stderr)
+        if trouble is not None:
+            said = f"compiling kernels, {seconds} at every start, since {trouble}"
+            text = paint(said, "yellow", sys.stderr)
+        print(text, file=sys.stderr, flush=True)
+    for dtype in wanted:
+        kernels.warm_up(dtype)
 
 
 def facts() -> dict[str, str]:
@@ -101,7 +108,8 @@ def _blas() -> Iterator[str]:
 def _kernels() -> str:
     if kernels.active() != "numba":
         return "reference (NumPy): slow, but right"
-    return f"numba, in {kernels.cache_dir()}"
+    kept = "" if kernels.cache_trouble() is None else ", for this process only"
+    return f"numba, in {kernels.cache_dir()}{kept}"
 
 
 def _threads() -> str:

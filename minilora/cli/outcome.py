@@ -85,6 +85,8 @@ class Outcome:
                 for record in self.history.epochs
                 if record.dev is not None
             ],
+            "epochs_done": round(self.history.epochs[-1].epoch),
+            "ended_by": self._ended_by(),
             "best_epoch": round(best.epoch),
             "dev": best.dev,
             "test": self.test,
@@ -111,6 +113,13 @@ class Outcome:
         if options.method == "lora":
             lines.append(f"minilora merge {model} --out {out}-merged")
         return lines
+
+    def _ended_by(self) -> str:
+        """Which option ended the run: ``epochs``, ``patience`` or ``finish``."""
+        if len(self.history.steps) >= self.job.n_steps:
+            return "epochs"
+        patience = self.job.options.patience
+        return "finish" if patience is None or self.history.stale < patience else "patience"
 
     def _draw(self) -> bytes:
         # Not above: matplotlib takes half a second, which --help and mistakes need not wait for.

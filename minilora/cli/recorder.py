@@ -16,12 +16,14 @@ class Recorder:
 
     Attributes
     ----------
-    saved
-        Steps in the state that was saved last.
+    saved, scored
+        Steps and scorings in the state that was saved last; at first, in the one gone on from.
     """
 
-    def __init__(self, folder: RunFolder, *, saved: int) -> None:
-        self.folder, self.saved = folder, saved
+    def __init__(self, folder: RunFolder, state: TrainerState | None) -> None:
+        self.folder, self.saved, self.scored = folder, 0, 0
+        if state is not None:
+            self._count(state)
 
     def then(self, show: Callable[[Record], None]) -> Callable[[Record], None]:
         """A callback that records, then shows."""
@@ -35,4 +37,7 @@ class Recorder:
     def checkpoint(self, state: TrainerState) -> None:
         """Save what ``--resume`` needs."""
         self.folder.save_state(state.arrays, state.meta)
-        self.saved = state.n_steps
+        self._count(state)
+
+    def _count(self, state: TrainerState) -> None:
+        self.saved, self.scored = state.n_steps, len(state.meta["epochs"])

@@ -15,7 +15,9 @@ from minilora.analysis.select import (
     Allocation,
     Candidate,
     Space,
+    begun,
     genetic,
+    halving_rounds,
     successive_halving,
     sweep,
 )
@@ -96,6 +98,8 @@ class SearchJob:
     def strategy(self) -> Strategy:
         """What `minilora.analysis.select.run_search` takes; says what it will try.
 
+        Writes nothing, and finds out all that can be refused before the first trial.
+
         Raises
         ------
         MiniLoraError
@@ -105,7 +109,7 @@ class SearchJob:
         self.console.heading("search")
         if o.method == "genetic":
             self._say_plan(f"up to {count(o.population * o.generations, 'candidate')}")
-            return self._genetic()
+            return begun(self._genetic(), max_epochs=o.max_epochs)
         if o.method in OF_METHODS["adapter"]:
             candidates = self._from_adapter(Path(o.adapter or ""))
         else:
@@ -113,7 +117,10 @@ class SearchJob:
         affordable = self._affordable(list(dict.fromkeys(candidates)))
         self._say_plan(count(len(affordable), "candidate"))
         halving = o.method == "halving"
-        return (successive_halving if halving else sweep)(affordable, **self._repeats())
+        if halving:
+            self._say_cost(len(affordable))
+        search = (successive_halving if halving else sweep)(affordable, **self._repeats())
+        return begun(search, max_epochs=o.max_epochs)
 
     def _repeats(self) -> dict[str, Any]:
         o = self.options
@@ -125,6 +132,20 @@ class SearchJob:
         epochs = count(o.recipe.epochs, "epoch")
         upto = "up to " if o.method == "halving" else ""
         self.console.say(f"{candidates} x {count(o.seeds, 'seed')}{folds}, {upto}{epochs} each")
+
+    def _say_cost(self, n: int) -> None:
+        """What halving costs beside a sweep, which rounding decides where there is little."""
+        o = self.options
+        trials = o.seeds * (o.folds or 1)  # of a candidate
+        rounds = halving_rounds(n, o.recipe.epochs)
+        halved = trials * sum(size * epochs for size, epochs in rounds)
+        swept = trials * n * o.recipe.epochs
+        self.console.say(
+            f"{count(halved, 'epoch')} of training in {count(len(rounds), 'round')}, where a sweep "
+            f"takes {swept:,}"
+        )
+        if halved >= swept:
+            self.console.note("--method sweep takes no longer here, and trains everything in full")
 
     def _make(
         self,

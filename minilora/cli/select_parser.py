@@ -13,13 +13,15 @@ from minilora.cli.parser import (
     whole_number,
 )
 from minilora.cli.select_options import METHODS
+from minilora.cli.train_options import LEARNING_RATES
 from minilora.cli.train_parser import add_training_options
 from minilora.io.base_model import TINY
 
 EPILOG = """\
 methods:
   sweep      every rank in full; the smallest within one standard error of the best is recommended
-  halving    all ranks briefly, the better half twice as long, and so on: half the time or less
+  halving    all ranks briefly, the better half twice as long, and so on: half of a sweep's
+             epochs for 16 ranks and 8 epochs, as many or more for few; it says how many first
   genetic    breed combinations of rank, targets and zeros from the better ones
   spectrum   the ranks that the singular values of a trained --adapter suggest; without --train
              this is all that is done, and takes a second
@@ -28,8 +30,8 @@ methods:
 
 examples:
   minilora select-rank --task ner --train train.conll --dev dev.conll --out runs/rank
-  minilora select-rank --base minilm --task classify --train train.tsv --folds 5 --out runs/rank \\
-      --method halving --ranks 1,2,4,8,16,32
+  minilora select-rank --base models/minilm --task classify --train train.tsv --folds 5 \\
+      --out runs/rank --method halving --ranks 1,2,4,8,16,32
   minilora select-rank --method spectrum --adapter runs/ner
   minilora select-rank --task ner --train train.conll --out runs/rank \\
       --method allocate --adapter runs/ner-r16 --budget 40000
@@ -49,7 +51,8 @@ def make_parser() -> Parser:
     _add_data(parser)
     _add_candidates(parser)
     _add_trials(parser)
-    add_training_options(parser, without=("patience", "threads"))
+    rate = f"default {LEARNING_RATES['lora']:g}"
+    add_training_options(parser, without=("patience", "threads"), rate=rate)
     _add_run(parser)
     return parser
 

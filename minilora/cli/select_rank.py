@@ -12,6 +12,7 @@ from typing import Any
 from tqdm import tqdm
 
 from minilora.analysis.select import Result, TrialLog, local_workers, run_search
+from minilora.analysis.select.trial import Strategy
 from minilora.cli.console import Console
 from minilora.cli.job import check_same_files
 from minilora.cli.machine import ready_kernels
@@ -53,9 +54,10 @@ def run(words: Sequence[str]) -> int:
         _resume(given, asked, console)
     else:
         job = SearchJob.prepare(complete(asked, workers=thread_count()), console)
+        strategy = job.strategy()
         with RunFolder.create(given["out"], overwrite="overwrite" in given) as folder:
             folder.record(search=asked, **job.to_json())
-            _search(job, folder)
+            _search(job, strategy, folder)
     return 0
 
 
@@ -94,15 +96,15 @@ def _resume(given: Mapping[str, Any], asked: Mapping[str, Any], console: Console
         job = SearchJob.prepare(options, console)
         if "recipe" in folder.info:
             check_same_files(options.recipe, job.sha256(), folder.info)
+        strategy = job.strategy()
         folder.record(search=merged, **job.to_json(), status="running")
-        _search(job, folder)
+        _search(job, strategy, folder)
 
 
-def _search(job: SearchJob, folder: RunFolder) -> None:
+def _search(job: SearchJob, strategy: Strategy, folder: RunFolder) -> None:
     """Run the trials and say what comes of them, so that it can be gone on with from anywhere."""
     options, console = job.options, job.console
     go_on = f"go on with: minilora select-rank --out {shlex.quote(str(folder.path))} --resume"
-    strategy = job.strategy()
     ready_kernels()
     log = TrialLog(folder.path / RESULTS)
     if log.results:

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from minilora.cli.console import Console
-from minilora.cli.job import Job
+from minilora.cli.job import Job, check_same_files
+from minilora.cli.models import weights_sha256
 from minilora.cli.outcome import Outcome
 from minilora.cli.scores import headline, score_lines
-from minilora.cli.train_options import TrainOptions, complete, complete_from_run
+from minilora.cli.train_options import OPTIONS, PATHS, TrainOptions, complete, complete_from_run
 from minilora.cli.train_parser import make_parser
 from minilora.cli.training import train
-from minilora.errors import CheckpointError, ConfigError
+from minilora.errors import CheckpointError, ConfigError, DataError
+from minilora.files import read_bytes
+from minilora.io import base_folder
 from minilora.io.run import RunFolder
+from minilora.text.counting import count
 from minilora.train import TrainerState, evaluate
 from minilora.train.checks import check_whole
 
@@ -26,6 +32,11 @@ def run(words: Sequence[str]) -> int:
         raise ConfigError(
             "minilora train: --out missing; expected a folder for the results, such as runs/first; "
             "see minilora train --help"
+        )
+    if "finish" in given and "resume" not in given:
+        raise ConfigError(
+            "--finish: ends a run that is there already, so --resume was expected beside it; add "
+            "it, or leave --finish out"
         )
     check_whole("minilora train", "--checkpoint-every", given.get("checkpoint_every", 1), least=1)
     if "resume" in given:
@@ -47,20 +58,60 @@ def _resume(given: Mapping[str, Any], console: Console) -> None:
         raise ConfigError("--resume: goes on with what --overwrite would remove; give one of them")
     with RunFolder.resume(given["out"]) as folder:
         if folder.info.get("status") == "finished":
+            _check_same_run(given, folder.info)
             _show_finished(folder, console)
             return
+        saved = folder.load_state()
+        state = None if saved is None else TrainerState(*saved)
+        if "finish" in given:
+            _check_scored(state, folder)
         recorded = folder.info.get("settings")  # none if it was killed before its first step
         options = complete_from_run(given, recorded) if recorded else complete(given)
         job = _prepare(options, console)
         if recorded:
             job.check_same_as(folder.info)
         folder.record(**job.to_json(), status="running")
-        saved = folder.load_state()
-        state = None if saved is None else TrainerState(*saved)
         folder.write_metrics([] if state is None else state.history().rows())
-        console.note(f"going on after step {0 if state is None else state.n_steps}")
-        every = given.get("checkpoint_every")
-        train(job, folder, _finish, state=state, checkpoint_every=every)
+        verb = "stopping" if "finish" in given else "going on"
+        console.note(f"{verb} after step {0 if state is None else state.n_steps} of {job.n_steps}")
+        train(
+            job,
+            folder,
+            _finish,
+            state=state,
+            checkpoint_every=given.get("checkpoint_every"),
+            no_more_steps="finish" in given,
+        )
+
+
+def _check_scored(state: TrainerState | None, folder: RunFolder) -> None:
+    steps = [] if state is None else state.history().steps
+    if not steps or steps[-1].epoch < 1:  # after an epoch, its scoring is done or comes first
+        raise ConfigError(
+            f"--finish: no epoch of the run in {folder.path} was scored yet, after "
+            f"{count(len(steps), 'step')}, so that none is the best so far; leave it out, to go on"
+        )
+
+
+def _check_same_run(given: Mapping[str, Any], recorded: Mapping[str, Any]) -> None:
+    """Refuse what differs from a finished run as from one that goes on: it would have no effect."""
+    if not given.keys() & OPTIONS.keys():
+        return
+    options = complete_from_run(given, recorded.get("settings", {}))
+    same = {"base": recorded["base_sha256"], **recorded["data_sha256"]}
+    check_same_files(options, same | _identify(given), recorded)
+
+
+def _identify(given: Mapping[str, Any]) -> dict[str, str]:
+    """What identifies the base and the data files among the options."""
+    files = {name: Path(given[name]) for name in PATHS if name in given and name != "base"}
+    found = {
+        name: hashlib.sha256(read_bytes(path, "a data file", error=DataError)).hexdigest()
+        for name, path in files.items()
+    }
+    if "base" in given:
+        found["base"] = weights_sha256(base_folder(given["base"]))
+    return found
 
 
 def _prepare(options: TrainOptions, console: Console) -> Job:
@@ -92,7 +143,8 @@ def _show_finished(folder: RunFolder, console: Console) -> None:
             f"{folder.path}: run.json says the run is finished, and has no results; train again, "
             "with --overwrite"
         )
-    console.note(f"the run in {folder.path} is finished; this is what came out")
+    done = count(len(results["epochs"]), "epoch")
+    console.note(f"the run in {folder.path} is finished, after {done}; this is what came out")
     for split in ("dev", "test"):
         if results[split]:
             console.heading(split)

@@ -128,17 +128,17 @@ def complete_from_run(given: Mapping[str, Any], recorded: Mapping[str, Any]) -> 
     except TypeError:
         raise ConfigError(
             "run.json: its settings are not those of this version of minilora; "
-            "resume with the version that wrote it, or train anew into another folder"
+            "resume with the version that wrote it, or train anew into another --out"
         ) from None
     changed = [
-        f"{flag(name)} was {recorded[name]!r}, is {given[name]!r}"
+        f"{flag(name)} was {getattr(options, name)!r}, is {given[name]!r}"
         for name in OPTIONS
-        if name in given and name not in PATHS and given[name] != recorded[name]
+        if name in given and name not in PATHS and given[name] != getattr(options, name)
     ]
     if changed:
         raise ConfigError(
             f"--resume: the run was started differently: {'; '.join(changed)}; "
-            "leave these options out, or train anew into another folder"
+            "leave these options out, or train anew into another --out"
         )
     return options
 

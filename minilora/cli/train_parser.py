@@ -14,17 +14,22 @@ from minilora.train.schedule import SCHEDULES
 
 EPILOG = f"""\
 data files, by their ending:
-  .conll .bio .txt     a word and its tag a line (tab or spaces; the last column is the tag),
+  for --task ner
+  .conll .bio .iob .txt .tsv
+                       a word and its tag a line (tab or spaces; the last column is the tag),
                        an empty line after every sentence; BIO tags (IOB1 and BIOES are converted)
+  .jsonl               {{"words": [...], "tags": [...]}} a line
+  for --task classify
   .tsv .csv            a header with label and text, or label, text_a and text_b
-  .jsonl               {{"words": [...], "tags": [...]}} or {{"text": ..., "label": ...}} a line
+  .jsonl               {{"label": ..., "text": ...}}, or with text_a and text_b, a line
 
 examples:
   minilora train --task ner --train train.conll --dev dev.conll --out runs/ner
   minilora train --task classify --train train.tsv --out runs/topics --epochs 5
-  minilora train --base minilm --task ner --train train.conll --out runs/wide \\
+  minilora train --base models/minilm --task ner --train train.conll --out runs/wide \\
       --r 16 --alpha 32 --targets all-linear --lr 1e-3
   minilora train --out runs/ner --resume        go on after a crash or Ctrl-C, to the same bits
+  minilora train --out runs/ner --resume --finish     or stop there, with the best epoch so far
 
 learning rate by default: {", ".join(f"{rate:g} for {m}" for m, rate in LEARNING_RATES.items())};
 chosen for a base of width 384, wider ones want less."""
@@ -81,14 +86,22 @@ def _add_method(parser: Parser) -> None:
     add("targets", names, "NAMES", text)
 
 
-def add_training_options(parser: Parser, *, without: Collection[str] = ()) -> None:
-    """Add the options of `TrainOptions` that say how a model is trained, but those ``without``."""
+def add_training_options(
+    parser: Parser,
+    *,
+    without: Collection[str] = (),
+    rate: str = "default: by method, see below",
+) -> None:
+    """Add the options of `TrainOptions` that say how a model is trained, but those ``without``.
+
+    ``rate`` says what the learning rate is if none is given.
+    """
     add = _adder(parser, "how it is trained", without)
     add("epochs", whole_number, "N", "passes over the training data")
     add("batch_size", whole_number, "N", "texts a step; memory does not grow with them")
     text = "word pieces a thread works on at a time, which bounds memory"
     add("chunk_tokens", whole_number, "N", text)
-    add("lr", number, "X", "highest learning rate (default: by method, see below)")
+    add("lr", number, "X", f"highest learning rate ({rate})")
     add("optimizer", one_of(*OPTIMIZERS), _choices(OPTIMIZERS), "how a step follows from gradients")
     add("weight_decay", number, "X", "pull towards 0, not of biases and layer norms")
     add("schedule", one_of(*SCHEDULES), _choices(SCHEDULES), "how the learning rate falls")
@@ -105,6 +118,11 @@ def _add_run(parser: Parser) -> None:
     run.add_argument("--out", metavar="DIR", help="new folder for the results")
     run.add_argument(
         "--resume", action="store_true", help="go on with the run in --out; needs no other option"
+    )
+    run.add_argument(
+        "--finish",
+        action="store_true",
+        help="with --resume: stop here; keep the best epoch so far, test it and write the files",
     )
     run.add_argument(
         "--overwrite", action="store_true", help="remove the run that is in --out, and start anew"

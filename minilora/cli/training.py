@@ -24,8 +24,11 @@ def train(
     *,
     state: TrainerState | None = None,
     checkpoint_every: int | None = None,
+    no_more_steps: bool = False,
 ) -> None:
     """Train, and ``finish`` what came of it; what stops either can be gone on with.
+
+    With ``no_more_steps`` what came of it is the best of ``state``.
 
     Raises
     ------
@@ -35,20 +38,40 @@ def train(
         A loss that is no longer a number; says what is kept.
     """
     ready_kernels()
-    recorder = Recorder(folder, saved=0 if state is None else state.n_steps)
+    recorder = Recorder(folder, state)
+    resume = f"minilora train --out {shlex.quote(str(folder.path))} --resume"
     try:
-        history = _fit(job, recorder, state, checkpoint_every)
+        if no_more_steps:
+            history = _end(job, recorder, state)
+        else:
+            history = _fit(job, recorder, state, checkpoint_every)
         finish(Outcome(job, history, folder))
     except KeyboardInterrupt:
         folder.record(status="interrupted")
+        best = "; or add --finish to keep the best epoch so far" if recorder.scored else ""
         raise KeyboardInterrupt(
             f"stopped; the run up to step {recorder.saved} is saved in {folder.path}; "
-            f"go on with: minilora train --out {shlex.quote(str(folder.path))} --resume"
+            f"go on with: {resume}{best}"
         ) from None
     except DivergenceError as error:
         folder.record(status="diverged")
         kept = f"The state after step {recorder.saved}" if recorder.saved else "No state"
-        raise DivergenceError(f"{error} {kept} is kept in {folder.path}.") from None
+        best = f"; keep the best epoch so far with: {resume} --finish" if recorder.scored else "."
+        raise DivergenceError(f"{error} {kept} is kept in {folder.path}{best}") from None
+
+
+def _end(job: Job, recorder: Recorder, state: TrainerState | None) -> History:
+    """The end of a run that stops where it is; at most, its last epoch has to be scored."""
+    return fit(
+        job.model,
+        job.data["train"],
+        job.data["dev"],
+        job.settings,
+        resume=state,
+        finish=True,
+        checkpoint=recorder.checkpoint,
+        on_epoch=recorder.then(lambda _: None),
+    )
 
 
 def _fit(

@@ -94,6 +94,11 @@ def cached(dtype: DType = np.float32) -> bool:
     return active() == "reference" or cache.cached(dtype)
 
 
+def cache_trouble() -> str | None:
+    """Why every start compiles kernels anew, and what to do; None if it need not."""
+    return None if active() == "reference" else cache.trouble()
+
+
 def warm_up(dtype: DType = np.float32) -> float:
     """Load all kernels for one dtype, compiled now if they are not cached; returns the seconds."""
     began = time.perf_counter()

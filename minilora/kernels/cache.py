@@ -16,6 +16,7 @@ import re
 import shutil
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -26,24 +27,18 @@ _FOLDER = re.compile(r"kernels-[0-9a-f]{16}")
 _UNUSED_SECONDS = 24 * 3600  # another checkout, used in turns with this one, keeps its folder
 
 
-@functools.cache
 def cache_dir() -> Path:
     """Folder of the compiled kernels: ``kernels-<hash>`` in ``MINILORA_CACHE``.
 
     The default is ``minilora`` in ``XDG_CACHE_HOME`` (``~/.cache``); where nothing can be written,
     a temporary folder. A new folder replaces those of other versions that were unused for a day.
     """
-    try:
-        folder = _root() / f"kernels-{_key()}"
-        new = not folder.exists()
-        folder.mkdir(parents=True, exist_ok=True)
-        os.utime(folder)  # in use
-        tempfile.TemporaryFile(dir=folder).close()
-    except (OSError, RuntimeError):  # RuntimeError: no home folder
-        return _temporary()
-    if new:
-        _remove_unused(folder)
-    return folder
+    return _place().folder
+
+
+def trouble() -> str | None:
+    """Why what is compiled is lost when the process ends, and what to do; None if it is kept."""
+    return _place().trouble
 
 
 def cached(dtype: DType = np.float32) -> bool:
@@ -54,6 +49,39 @@ def cached(dtype: DType = np.float32) -> bool:
 def mark_cached(dtype: DType) -> None:
     """Note that all kernels are there for ``dtype``."""
     _mark(dtype).touch()
+
+
+@dataclass(frozen=True)
+class _Place:
+    folder: Path
+    trouble: str | None = None
+
+
+@functools.cache
+def _place() -> _Place:
+    try:
+        root = _root()
+    except RuntimeError:
+        asked = os.environ.get("MINILORA_CACHE") or "~/.cache/minilora"
+        return _temporary(
+            f"there is no home folder for {asked}; set MINILORA_CACHE to a folder that can be "
+            "written"
+        )
+    folder = root / f"kernels-{_key()}"
+    try:
+        new = not folder.exists()
+        folder.mkdir(parents=True, exist_ok=True)
+        os.utime(folder)  # in use
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        where = folder if os.path.isdir(folder) else root
+        return _temporary(
+            f"{where} cannot be written ({error.strerror or error}); make it writable, or set "
+            "MINILORA_CACHE to a folder that is"
+        )
+    if new:
+        _remove_unused(folder)
+    return _Place(folder)
 
 
 def _mark(dtype: DType) -> Path:
@@ -88,10 +116,10 @@ def _compiler() -> tuple[str, ...]:
 _kept_alive: list[tempfile.TemporaryDirectory[str]] = []
 
 
-def _temporary() -> Path:
+def _temporary(trouble: str) -> _Place:
     folder = tempfile.TemporaryDirectory(prefix="minilora-kernels-", ignore_cleanup_errors=True)
     _kept_alive.append(folder)  # removed when the process ends
-    return Path(folder.name)
+    return _Place(Path(folder.name), trouble)
 
 
 def _remove_unused(ours: Path) -> None:

@@ -22,6 +22,7 @@ def fit(
     settings: TrainSettings,
     *,
     resume: TrainerState | None = None,
+    finish: bool = False,
     checkpoint: Callable[[TrainerState], None] | None = None,
     checkpoint_every: int | None = None,
     on_step: Callable[[StepRecord], None] | None = None,
@@ -42,6 +43,9 @@ def fit(
     resume
         What ``checkpoint`` was given by a run with the same model, data and settings: go on from
         there, and end with the same bits as if it had not been interrupted.
+    finish
+        Take no step after ``resume``, but end there as if patience had run out: with what is due
+        to be scored, and the best parameters so far.
     checkpoint
         Called with the state of the run after each record of `on_epoch`, every
         ``checkpoint_every`` steps, and when Ctrl-C has come.
@@ -59,16 +63,17 @@ def fit(
     DataError
         Data that is empty, without labels, or with other labels than the model's.
     ConfigError
-        Settings that do not fit the data or, on resuming, those of the run.
+        Settings that do not fit the data or, on resuming, those of the run; ``finish`` before
+        anything was scored.
     CheckpointError
         A state to resume that does not fit the model.
     DivergenceError
         A loss that is NaN or infinite; says where. That is never given to ``checkpoint``.
     """
-    _check(model, train, dev, settings)
-    if checkpoint_every is not None:
-        check_whole("fit", "checkpoint_every", checkpoint_every, least=1)
+    _check(model, train, dev, settings, checkpoint_every)
     run = Trainer(model, train, dev, settings, resume=resume)
+    if finish:
+        run.finish()
 
     def save() -> None:
         if checkpoint is not None and (state := run.state()) is not None:
@@ -94,7 +99,15 @@ def fit(
     return run.progress.history
 
 
-def _check(model: Any, train: Dataset, dev: Dataset | None, settings: TrainSettings) -> None:
+def _check(
+    model: Any,
+    train: Dataset,
+    dev: Dataset | None,
+    settings: TrainSettings,
+    checkpoint_every: int | None,
+) -> None:
+    if checkpoint_every is not None:
+        check_whole("fit", "checkpoint_every", checkpoint_every, least=1)
     check_data("fit: train", model, train)
     check_labelled("fit: train", train)
     if dev is not None:

@@ -6,7 +6,7 @@ import math
 import time
 from typing import Any
 
-from minilora.errors import DivergenceError
+from minilora.errors import ConfigError, DivergenceError
 from minilora.text import Dataset
 from minilora.train.history import EpochRecord, StepRecord
 from minilora.train.interrupts import interrupts_deferred
@@ -44,6 +44,7 @@ class Trainer:
         self.plan = Plan(train, settings)
         self.optimizer = settings.make_optimizer(model)
         self.progress = Progress()
+        self._finishing = False
         if resume is not None:
             self.progress = restore(resume, model, self.optimizer, self.identity)
 
@@ -61,10 +62,26 @@ class Trainer:
 
     @property
     def is_finished(self) -> bool:
-        """Whether all steps are taken, or too many scorings brought nothing new."""
+        """Whether all steps are taken, too many scorings brought nothing new, or by `finish`."""
         patience, stale = self.settings.patience, self.progress.history.stale
         out_of_patience = patience is not None and stale >= patience
-        return not self.scoring_is_due and (out_of_patience or self.n_steps >= self.plan.n_steps)
+        enough = out_of_patience or self._finishing or self.n_steps >= self.plan.n_steps
+        return enough and not self.scoring_is_due
+
+    def finish(self) -> None:
+        """Take no further step, as if patience were at its end; what is due is still scored.
+
+        Raises
+        ------
+        ConfigError
+            Nothing was scored yet, nor is it due.
+        """
+        if not (self.progress.history.epochs or self.scoring_is_due):
+            raise ConfigError(
+                f"fit: finish is True, but no epoch was done and scored in {self.n_steps} steps; "
+                "at least one was expected, to keep the best; go on without it."
+            )
+        self._finishing = True
 
     def step(self) -> StepRecord:
         """Take one optimiser step. Ctrl-C waits for its end."""

@@ -54,3 +54,12 @@ def test_the_kernels_in_use_are_those_that_are_checked(monkeypatch):
         assert kernels.active() == "numba"
     finally:
         kernels.use("reference")
+
+
+def test_kernels_that_cannot_be_kept_are_no_health(run, monkeypatch):
+    monkeypatch.setattr(kernels, "cache_trouble", lambda: "X cannot be written")
+    answer = run("doctor")
+    assert answer.code == 0
+    assert "kernels are compiled at every start, since X cannot be written" in answer.out
+    assert "every start is slow; see the note" in answer.out
+    assert "all is well" not in answer.out

@@ -73,3 +73,26 @@ def test_the_peak_of_memory_counts_what_was_given_back(proc, monkeypatch):
         monkeypatch.setattr("pathlib.Path.read_text", refuse)
     np.ones(12_500_000)
     assert 100e6 < machine.peak_memory() < 1e12
+
+
+@pytest.mark.parametrize(
+    ("trouble", "said"),
+    [
+        (None, "once per machine, about 15 s"),
+        ("X is full", "about 15 s at every start, since X"),
+    ],
+)
+def test_compiling_is_announced_with_how_often_it_will_come(trouble, said, monkeypatch, capsys):
+    monkeypatch.setattr(kernels, "cached", lambda dtype: False)
+    monkeypatch.setattr(kernels, "cache_trouble", lambda: trouble)
+    monkeypatch.setattr(kernels, "warm_up", lambda dtype: None)
+    machine.ready_kernels()
+    assert f"compiling kernels, {said}" in capsys.readouterr().err
+
+
+def test_several_types_are_announced_once(monkeypatch, capsys):
+    monkeypatch.setattr(kernels, "cached", lambda dtype: False)
+    monkeypatch.setattr(kernels, "cache_trouble", lambda: None)
+    monkeypatch.setattr(kernels, "warm_up", lambda dtype: None)
+    machine.ready_kernels(np.float64, np.float32)
+    assert capsys.readouterr().err.count("compiling kernels, once per machine, about 30 s") == 1

@@ -50,6 +50,57 @@ def stopped(words, run, tmp_path, monkeypatch):
     return out
 
 
+@pytest.fixture
+def stopped_later(words, run, tmp_path, monkeypatch):
+    """One that was stopped after eleven steps: its first epoch of eight was scored."""
+    out, save = tmp_path / "later", Recorder.checkpoint
+
+    def save_and_stop(self, state):
+        save(self, state)
+        if state.n_steps == 11:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Recorder, "checkpoint", save_and_stop)
+        answer = run(*words, "--out", out)
+    assert answer.code == 130
+    assert answer.err.endswith("--resume; or add --finish to keep the best epoch so far\n")
+    return out
+
+
+def test_a_stopped_run_is_finished_with_its_best_epoch(stopped_later, run, data, words, tmp_path):
+    unfinished = run("evaluate", "--adapter", stopped_later, "--data", data / "dev.conll")
+    assert unfinished.code == 2
+    assert "or with --finish as well to keep its best epoch so far" in unfinished.err
+    answer = run("train", "--out", stopped_later, "--resume", "--finish", "--json")
+    assert answer.code == 0
+    results = answer.json
+    assert (results["epochs_done"], results["ended_by"], results["best_epoch"]) == (1, "finish", 1)
+    scored = run("evaluate", "--adapter", stopped_later, "--data", data / "dev.conll", "--json")
+    assert scored.json["f1"] == results["dev"]["f1"]
+
+
+def test_a_run_without_a_scored_epoch_cannot_be_finished(stopped, run):
+    answer = run("train", "--out", stopped, "--resume", "--finish")
+    assert answer.code == 2
+    assert "no epoch of the run" in answer.err
+    assert "after 5 steps" in answer.err
+
+
+def test_finishing_is_for_runs_that_are_there(words, run, tmp_path):
+    answer = run(*words, "--out", tmp_path / "new", "--finish")
+    assert answer.code == 2
+    assert answer.err.startswith("--finish: ends a run that is there already, so --resume was")
+
+
+def test_a_finished_run_refuses_what_would_have_no_effect(ner_run, run):
+    answer = run("train", "--out", ner_run, "--resume", "--epochs", 400)
+    assert answer.code == 2
+    assert "--epochs was" in answer.err
+    assert "is 400" in answer.err
+    assert "train anew into another --out" in answer.err
+
+
 def test_ctrl_c_keeps_what_there_is(stopped):
     assert json.loads((stopped / "run.json").read_text())["status"] == "interrupted"
     assert len((stopped / "metrics.jsonl").read_text().splitlines()) == 5

@@ -71,6 +71,12 @@ def test_when_every_trial_fails_the_reason_is_said_and_kept(
     assert all("DivergenceError" in row["error"] for row in trial_rows(out))
 
 
+def test_a_budget_for_nothing_leaves_nothing_behind(run, search_words, tmp_path):
+    answer = run(*search_words, "--budget", 1, "--out", tmp_path / "out")
+    assert answer.code == 2
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_folder_in_use_is_not_written_to(run, search_words, swept):
     before = (swept / "results.csv").read_bytes()
     answer = run(*search_words, "--out", swept)

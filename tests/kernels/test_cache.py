@@ -21,9 +21,9 @@ PACKAGE = Path(minilora.__file__).parent
 @pytest.fixture
 def fresh():
     """cache_dir() decides once per process: here, as often as asked."""
-    cache.cache_dir.cache_clear()
+    cache._place.cache_clear()
     yield
-    cache.cache_dir.cache_clear()
+    cache._place.cache_clear()
 
 
 def run(code, *, package_in, cache_in):
@@ -75,6 +75,7 @@ def test_our_kernels_are_cached_in_our_folder_and_others_elsewhere():
 def test_the_environment_chooses_the_folder(fresh, monkeypatch, tmp_path):
     monkeypatch.setenv("MINILORA_CACHE", str(tmp_path / "here"))
     assert cache.cache_dir().parent == tmp_path / "here"
+    assert cache.trouble() is None
     assert re.fullmatch("kernels-[0-9a-f]{16}", cache.cache_dir().name)
 
 
@@ -84,7 +85,7 @@ def test_the_default_is_in_the_users_cache(fresh, monkeypatch, tmp_path):
     assert cache.cache_dir().parent == tmp_path / "minilora"
     monkeypatch.delenv("XDG_CACHE_HOME")
     monkeypatch.setattr(Path, "home", lambda: tmp_path / "home")
-    cache.cache_dir.cache_clear()
+    cache._place.cache_clear()
     assert cache.cache_dir().parent == tmp_path / "home" / ".cache" / "minilora"
 
 
@@ -93,6 +94,8 @@ def test_where_nothing_can_be_written_a_temporary_folder_serves(fresh, monkeypat
     monkeypatch.setenv("MINILORA_CACHE", str(tmp_path / "file"))
     assert cache.cache_dir().name.startswith("minilora-kernels-")
     assert not cache.cached(np.float32)
+    assert cache.trouble().startswith(f"{tmp_path / 'file'} cannot be written (")
+    assert cache.trouble().endswith("or set MINILORA_CACHE to a folder that is")
 
 
 def test_without_a_home_a_temporary_folder_serves(fresh, monkeypatch):
@@ -100,6 +103,7 @@ def test_without_a_home_a_temporary_folder_serves(fresh, monkeypatch):
         monkeypatch.delenv(variable, raising=False)
     monkeypatch.setattr(Path, "home", homeless)
     assert cache.cache_dir().name.startswith("minilora-kernels-")
+    assert cache.trouble().startswith("there is no home folder for ~/.cache/minilora; set MINILORA")
 
 
 def homeless():
@@ -142,7 +146,7 @@ def test_an_existing_folder_removes_nothing(fresh, monkeypatch, tmp_path):
     old = tmp_path / "kernels-0123456789abcdef"
     old.mkdir()
     os.utime(old, (0, 0))
-    cache.cache_dir.cache_clear()
+    cache._place.cache_clear()
     cache.cache_dir()
     assert old.exists()
 
@@ -151,7 +155,7 @@ def test_reading_a_folder_says_that_it_is_in_use(fresh, monkeypatch, tmp_path):
     monkeypatch.setenv("MINILORA_CACHE", str(tmp_path))
     ours = cache.cache_dir()
     os.utime(ours, (0, 0))
-    cache.cache_dir.cache_clear()
+    cache._place.cache_clear()
     assert cache.cache_dir().stat().st_mtime > 0
 
 

@@ -127,6 +127,27 @@ def test_a_run_out_of_patience_stays_stopped(tagger, data, monkeypatch):
     assert len(fit(adapted(tagger), *data, chosen, resume=states[-1]).steps) == len(history.steps)
 
 
+def test_finishing_keeps_the_best_so_far(tagger, data):
+    states = []
+    history = fit(adapted(tagger), *data, SETTINGS, checkpoint=states.append, checkpoint_every=1)
+    first = history.epochs[0].step
+    state = next(state for state in states if state.n_steps == first + 1)
+    model = adapted(tagger)
+    ended = fit(model, *data, SETTINGS, resume=state, finish=True)
+    assert (len(ended.steps), len(ended.epochs)) == (first + 1, 1)
+    assert ended.best == ended.epochs[0]
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            np.testing.assert_array_equal(parameter.data, state.arrays[f"best.{name}"])
+
+
+def test_finishing_needs_an_epoch(tagger, data):
+    states = []
+    fit(adapted(tagger), *data, SETTINGS, checkpoint=states.append, checkpoint_every=1)
+    with pytest.raises(ConfigError, match="no epoch was done and scored in 1 steps"):
+        fit(adapted(tagger), *data, SETTINGS, resume=states[0], finish=True)
+
+
 def test_a_state_is_a_copy(tagger, data):
     states = []
     fit(adapted(tagger), *data, SETTINGS, checkpoint=states.append, checkpoint_every=1)

@@ -14,9 +14,11 @@ from minilora.analysis.select.allocation import sensitivity as sensitivity
 from minilora.analysis.select.folds import k_folds as k_folds
 from minilora.analysis.select.genetic import Space as Space
 from minilora.analysis.select.genetic import genetic as genetic
+from minilora.analysis.select.halving import halving_rounds as halving_rounds
 from minilora.analysis.select.halving import successive_halving as successive_halving
 from minilora.analysis.select.log import TrialLog as TrialLog
 from minilora.analysis.select.search import Search as Search
+from minilora.analysis.select.search import begun as begun
 from minilora.analysis.select.search import run_search as run_search
 from minilora.analysis.select.sparsity import sparsify as sparsify
 from minilora.analysis.select.spectra import Pick as Pick

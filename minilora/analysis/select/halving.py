@@ -23,8 +23,9 @@ def successive_halving(
     Round k = 0..K trains ⌈n / ηᵏ⌉ candidates for ⌊R / ηᴷ⁻ᵏ⌋ epochs, R = ``epochs``, K the most for
     which the first round has an epoch and the last two candidates (so that there is something to
     choose from). Every round costs about as much, the whole n R (K + 1) / ηᴷ instead of a sweep's
-    n R epochs. Each round trains from the start, since a learning rate schedule has its end built
-    in.
+    n R epochs; with few candidates or epochs, where rounding tells, it can be more than those: see
+    `halving_rounds`. Each round trains from the start, since a learning rate schedule has its end
+    built in.
 
     Jamieson and Talwalkar 2016, arXiv:1502.07943, with their η = 2 made a setting; they divide a
     total budget among the rounds instead of naming the last round's.
@@ -36,13 +37,20 @@ def successive_halving(
     """
     if eta < 2:
         raise ConfigError(f"successive_halving: eta is {eta}; at least 2 was expected.")
-    n_rounds = _n_halvings(len(candidates), epochs, eta)
     alive = list(candidates)
-    for k in range(n_rounds + 1):
-        alive = alive[: -(-len(candidates) // eta**k)]
-        rung = epochs // eta ** (n_rounds - k)
+    for size, rung in halving_rounds(len(candidates), epochs, eta=eta):
+        alive = alive[:size]
         results = yield trials_of(alive, epochs=rung, seeds=seeds, n_folds=n_folds)
         alive = [summary.candidate for summary in by_score(summarise(results))]
+
+
+def halving_rounds(n: int, epochs: int, *, eta: int = 2) -> list[tuple[int, int]]:
+    """How many of ``n`` candidates each round of `successive_halving` trains, for how many epochs.
+
+    A candidate all of whose trials fail is dropped, so that later rounds may have fewer.
+    """
+    n_halvings = _n_halvings(n, epochs, eta)
+    return [(-(-n // eta**k), epochs // eta ** (n_halvings - k)) for k in range(n_halvings + 1)]
 
 
 def _n_halvings(n: int, epochs: int, eta: int) -> int:

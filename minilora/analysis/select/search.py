@@ -92,6 +92,35 @@ def run_search(
     return Search(tuple(run.results.values()), run.epochs)
 
 
+def begun(strategy: Strategy, *, max_epochs: int | None = None) -> Strategy:
+    """``strategy``, asked for its first trials at once: what it or `run_search` refuses, is now.
+
+    Raises
+    ------
+    ConfigError
+        There is nothing to try, or ``max_epochs`` is not enough for the first trials.
+    """
+    first = next(strategy)
+    _check_affordable(first, max_epochs)
+    return _going_on(first, strategy)
+
+
+def _check_affordable(first: Sequence[Trial], max_epochs: int | None) -> None:
+    cost = sum(trial.epochs for trial in dict.fromkeys(first))
+    if max_epochs is not None and cost > max_epochs:
+        raise ConfigError(
+            f"search: its first {len(first)} trials take {cost} epochs of training, and no "
+            f"more than {max_epochs} are allowed; allow more, or try fewer candidates, seeds, "
+            "folds or epochs."
+        )
+
+
+def _going_on(trials: list[Trial], strategy: Strategy) -> Strategy:
+    with contextlib.suppress(StopIteration):
+        while True:
+            trials = strategy.send((yield trials))
+
+
 @dataclass
 class _Run:
     """What has been answered so far, and what to answer with."""
@@ -104,16 +133,10 @@ class _Run:
     epochs: int = 0
 
     def can_afford(self, trials: Sequence[Trial], max_epochs: int | None) -> bool:
-        cost = self.epochs + sum(trial.epochs for trial in self._new(trials))
-        if max_epochs is None or cost <= max_epochs:
-            return True
         if not self.results:
-            raise ConfigError(
-                f"search: its first {len(trials)} trials take {cost} epochs of training, and no "
-                f"more than {max_epochs} are allowed; allow more, or try fewer candidates, seeds, "
-                "folds or epochs."
-            )
-        return False
+            _check_affordable(trials, max_epochs)
+        cost = self.epochs + sum(trial.epochs for trial in self._new(trials))
+        return max_epochs is None or cost <= max_epochs
 
     def answer(self, trials: Sequence[Trial]) -> list[Result]:
         new = self._new(trials)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from minilora.analysis.select import (
     Candidate,
     Result,
+    halving_rounds,
     recommend,
     successive_halving,
     summarise,
@@ -54,6 +55,15 @@ def test_halving_by_three_keeps_a_third_and_trains_it_three_times_as_long():
     grid = [Candidate(r=r, n_parameters=r) for r in range(1, 10)]
     rounds = asked(successive_halving(grid, epochs=7, seeds=[0], eta=3), lambda t: -t.candidate.r)
     assert rounds == [(list(range(1, 10)), 2), ([1, 2, 3], 7)]
+
+
+@given(st.integers(1, 40), st.integers(1, 20), st.integers(2, 4))
+def test_rounds_of_halving_are_known_before(n, epochs, eta):
+    grid = [Candidate(r=r, n_parameters=r) for r in range(1, n + 1)]
+    rounds = asked(successive_halving(grid, epochs=epochs, seeds=[0], eta=eta), lambda t: 0.5)
+    made = [(len(ranks), trained) for ranks, trained in rounds]
+    assert made == halving_rounds(n, epochs, eta=eta)
+    assert made[-1][1] == epochs
 
 
 def test_halving_keeps_the_smaller_of_equals(grid):
