@@ -168,7 +168,7 @@ def test_what_is_not_there_is_named(name, run, shipped, home):
         (["--epochs", "0"], "epochs is 0"),
         (["--seed", "-1"], "seed is -1"),
         (["--resume"], "--resume: no such option"),
-        (["ner"], "ner: no such option"),
+        (["ner"], "ner: is one word too many; did you mean --task ner?"),
         (["--out", "file"], "file"),
     ],
 )
