@@ -46,6 +46,12 @@ def saved_settings(saved: Json, path: Path) -> TokenizerSettings:
         return value
 
     cls_token, sep_token = _special_tokens(saved["post_processor"], path)
+    for name, token in (("cls", cls_token), ("sep", sep_token)):
+        if not isinstance(token, str):
+            raise CheckpointError(
+                f"{path}: {name} of its post_processor is {token!r:.40}; a piece of the vocabulary "
+                "was expected. Save the tokenizer again."
+            )
     return TokenizerSettings(
         normalizer=Normalizer(
             lowercase=setting("normalizer", "lowercase", bool),

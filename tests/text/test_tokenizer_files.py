@@ -223,6 +223,14 @@ def test_a_setting_of_another_kind_is_named(tmp_path, saved, part, key, value):
     assert refusal(tmp_path).startswith(f"tokenizer.json: {key} of its {part} is {value!r}")
 
 
+@pytest.mark.parametrize("key", ["cls", "sep"])
+def test_a_frame_that_is_no_piece_is_named(tmp_path, saved, key):
+    saved["post_processor"] = {"type": "BertProcessing", "cls": ["[CLS]", 2], "sep": ["[SEP]", 3]}
+    saved["post_processor"][key] = [[]]
+    write(tmp_path, "tokenizer.json", saved)
+    assert refusal(tmp_path).startswith(f"tokenizer.json: {key} of its post_processor is []; a pi")
+
+
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-1, 3) | st.sampled_from(["", "a", "[CLS]", "content"]),
     lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from("ab"), inner),
